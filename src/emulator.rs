@@ -1,0 +1,1 @@
+//! Azure's liveness API on loopback, for development and tests.

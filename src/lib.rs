@@ -1,0 +1,7 @@
+//! livegate: a gateway in front of Azure AI Face liveness sessions.
+//!
+//! The binary is the product; this library is its parts, so that tests, benches and fuzz targets reach
+//! them. `docs/ARCHITECTURE.md` is the map.
+
+pub mod emulator;
+pub mod liveness;

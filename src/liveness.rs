@@ -1,0 +1,12 @@
+//! The words of Azure AI Face liveness: versions, operations, resources, sessions.
+//!
+//! This is floor 0 of the house (see `docs/ARCHITECTURE.md`): everything above may speak these words,
+//! and nothing here knows of sockets, tasks or configuration.
+
+pub mod operation;
+pub mod resource;
+pub mod version;
+
+pub use operation::{Operation, Route};
+pub use resource::{ImageId, NoSuchResource, Resource, SessionId};
+pub use version::{ApiVersion, Family};

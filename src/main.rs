@@ -1,0 +1,2 @@
+//! livegate
+fn main() {}
