@@ -5,6 +5,7 @@
 
 pub mod operation;
 pub mod resource;
+pub mod session;
 pub mod version;
 
 pub use operation::{Operation, Route};

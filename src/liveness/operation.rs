@@ -39,4 +39,18 @@ impl Route {
             Self::Image => "image",
         }
     }
+
+    /// The value of the metric label `route`.
+    pub const fn label(self, operation: Option<Operation>) -> &'static str {
+        match (self, operation) {
+            (Self::Session, Some(Operation::LivenessWithVerify)) => "session_verify",
+            (Self::Session, _) => "session",
+            (Self::Audit, Some(Operation::LivenessWithVerify)) => "audit_verify",
+            (Self::Audit, _) => "audit",
+            (Self::Create, _) => "session_create",
+            (Self::Delete, _) => "session_delete",
+            (Self::List, _) => "session_list",
+            (Self::Image, _) => "session_image",
+        }
+    }
 }

@@ -85,6 +85,14 @@ impl Resource {
         }?;
         Ok(Self { version, kind })
     }
+
+    /// Which of the twins it belongs to; images belong to neither.
+    pub fn operation(&self) -> Option<Operation> {
+        match &self.kind {
+            Kind::Sessions(operation) | Kind::Session(operation, _) | Kind::Audit(operation, _) => Some(*operation),
+            Kind::Image(_) => None,
+        }
+    }
 }
 
 fn preview(version: ApiVersion, segments: &[&str]) -> Result<Kind, NoSuchResource> {

@@ -1,0 +1,126 @@
+//! The language between the rooms: what an app asks, and what Azure is asked for it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+
+use crate::body::Body;
+use crate::config::App;
+use crate::liveness::{Resource, Route};
+
+/// What an app asks, once it is known who asks and what it means. Only the row that authenticates makes one.
+#[derive(Debug)]
+pub struct Call {
+    /// Who asks.
+    pub app: Arc<App>,
+    /// What is asked.
+    pub target: Target,
+    /// The headers that may reach Azure.
+    pub headers: HeaderMap,
+    /// The content, of a create.
+    pub body: Body,
+}
+
+/// What a request means: the route, the resource, and the page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What an app must have been granted.
+    pub route: Route,
+    /// Which of Azure's resources.
+    pub resource: Resource,
+    /// Which page, for lists.
+    pub page: Page,
+}
+
+/// Which page of a list is asked for. What is left out is left to Azure's defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The list starts behind this id: at most 64 characters.
+    pub start: Option<String>,
+    /// Most entries: 1 to 1000.
+    pub top: Option<u16>,
+}
+
+/// One exchange with Azure, before it has a key and an address.
+#[derive(Debug)]
+pub struct Ask {
+    /// The value of the metric label `route`.
+    pub label: &'static str,
+    /// GET, POST or DELETE.
+    pub method: Method,
+    /// Path and query, built from what was recognised.
+    pub path: String,
+    /// The headers that may reach Azure.
+    pub headers: HeaderMap,
+    /// The content, of a create.
+    pub body: Body,
+}
+
+impl Target {
+    /// The value of the metric label `route`.
+    pub fn label(&self) -> &'static str {
+        self.route.label(self.resource.operation())
+    }
+}
+
+impl Call {
+    /// What Azure is asked for it.
+    pub fn into_ask(self) -> Ask {
+        let method = match self.target.route {
+            Route::Session | Route::Audit | Route::List | Route::Image => Method::GET,
+            Route::Create => Method::POST,
+            Route::Delete => Method::DELETE,
+        };
+        let mut path = self.target.resource.to_string();
+        self.target.page.write_query(&mut path);
+        Ask { label: self.target.label(), method, path, headers: self.headers, body: self.body }
+    }
+}
+
+impl Page {
+    fn write_query(&self, path: &mut String) {
+        let start = self.start.as_deref().map(|start| ("start", Cow::Borrowed(start)));
+        let top = self.top.map(|top| ("top", Cow::Owned(top.to_string())));
+        for (index, (key, value)) in start.into_iter().chain(top).enumerate() {
+            path.push(if index == 0 { '?' } else { '&' });
+            path.push_str(key);
+            path.push('=');
+            for byte in value.bytes() {
+                match byte {
+                    // RFC 3986 §2.3: unreserved characters stand for themselves.
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(char::from(byte)),
+                    _ => _ = write!(path, "%{byte:02X}"),
+                }
+            }
+        }
+    }
+}
+
+impl Ask {
+    /// The same once more, where it has no content that is spent by now.
+    pub fn again(&self) -> Option<Self> {
+        let Self { label, method, path, headers, body } = self;
+        let body = matches!(body, Body::Empty).then_some(Body::Empty)?;
+        Some(Self { label, method: method.clone(), path: path.clone(), headers: headers.clone(), body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_written_anew_and_encoded() {
+        let written = |start: Option<&str>, top| {
+            let mut path = String::from("/x");
+            Page { start: start.map(str::to_owned), top }.write_query(&mut path);
+            path
+        };
+        assert_eq!(written(None, None), "/x");
+        assert_eq!(written(Some(""), Some(5)), "/x?start=&top=5");
+        assert_eq!(written(Some("a&top=9 \u{e9}/"), None), "/x?start=a%26top%3D9%20%C3%A9%2F");
+        assert_eq!(written(None, Some(1000)), "/x?top=1000");
+    }
+}

@@ -1,0 +1,141 @@
+//! The configuration: what is true, once what is written has been checked.
+//!
+//! [`load`] reads a file and every file that it names, and returns either a [`Config`] whose values hold, or all
+//! mistakes at once. `config/livegate.toml` shows every key with its default and its reason.
+
+mod files;
+mod mistake;
+mod reader;
+mod sections;
+mod tls;
+mod units;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use rustls_pki_types::CertificateDer;
+
+pub use self::files::{Fingerprint, fingerprint};
+pub use self::mistake::{Mistake, Mistakes};
+pub use self::tls::provider;
+use crate::liveness::Route;
+use crate::secret::Secret;
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Where apps are heard. At least one.
+    pub listeners: Vec<Listener>,
+    /// Limits of the public side.
+    pub server: Server,
+    /// Where metrics, health and status are told.
+    pub admin: SocketAddr,
+    /// The Face resources. At least one.
+    pub upstreams: Vec<Upstream>,
+    /// Who may call.
+    pub apps: Vec<App>,
+    /// Every file that was read, the configuration first.
+    pub files: Vec<PathBuf>,
+    /// What is not wrong but should be known, told once in the log.
+    pub warnings: Vec<String>,
+}
+
+/// An address that apps are heard at.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// TLS, or none.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// Limits of the public side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    /// Threads that serve; 0 is one for each core.
+    pub workers: usize,
+    /// How long running requests may take to finish once the gateway is told to stop.
+    pub drain_timeout: Duration,
+    /// Time for a request's head to arrive, and longest rest of a kept-alive connection.
+    pub header_timeout: Duration,
+    /// Longest request head, in bytes.
+    pub max_header_bytes: usize,
+    /// Most header fields in a request.
+    pub max_headers: usize,
+    /// Longest request body, in bytes.
+    pub max_body: u64,
+    /// Most connections at a time, over all listeners.
+    pub max_connections: usize,
+    /// Most concurrent streams of an HTTP/2 connection.
+    pub max_streams: u32,
+    /// Time for a streamed exchange (create, session image) from its head to its last byte.
+    pub stream_timeout: Duration,
+}
+
+/// A Face resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// Its name in metrics and logs.
+    pub name: String,
+    /// `https`, or `http` for loopback.
+    pub scheme: Scheme,
+    /// Host and port.
+    pub authority: Authority,
+    /// Calls a second that the resource allows; `None` is no limit.
+    pub tier: Option<f64>,
+    /// Roots trusted beside the system's.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// The first key, and the second where one is configured.
+    pub keys: [Option<Slot>; 2],
+    /// Time to resolve the name, connect and shake hands.
+    pub connect_timeout: Duration,
+    /// Time from sending a request to the end of a whole answer, or to the head of a streamed one.
+    pub timeout: Duration,
+    /// How long a connection may rest in the pool.
+    pub idle_timeout: Duration,
+    /// Longest answer that is taken, in bytes.
+    pub max_answer: u64,
+    /// Whether HTTP/2 is offered by ALPN beside HTTP/1.1.
+    pub http2: bool,
+}
+
+/// One of a resource's two keys. A slot may be empty: the gateway starts, is not ready, and heals when the key appears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The key, or what kept it from being read.
+    pub key: Result<Secret, Mistake>,
+}
+
+/// An app that may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    /// Its name in metrics and logs.
+    pub name: String,
+    /// SHA-256 of its tokens: one, or two while it changes over.
+    pub tokens: Vec<[u8; 32]>,
+    /// Which of [`Config::upstreams`] it is served by.
+    pub upstream: usize,
+    /// What it may call.
+    pub routes: HashSet<Route>,
+}
+
+/// Reads and checks a configuration file and every file that it names.
+///
+/// # Errors
+/// All mistakes at once. A key that cannot be read is not among them, since the gateway starts without it: see
+/// [`Config::key_mistakes`].
+pub fn load(path: &Path) -> Result<Config, Mistakes> {
+    sections::load(path, &|name| std::env::var(name).ok())
+}
+
+impl Config {
+    /// The keys that could not be read.
+    pub fn key_mistakes(&self) -> Vec<Mistake> {
+        let slots = self.upstreams.iter().flat_map(|upstream| upstream.keys.iter().flatten());
+        slots.filter_map(|slot| slot.key.clone().err()).collect()
+    }
+}

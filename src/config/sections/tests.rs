@@ -1,0 +1,107 @@
+use super::*;
+
+const GOOD: &str = r#"
+[[listen]]
+address = "127.0.0.1:8080"
+[[upstreams]]
+name = "weu"
+endpoint = "https://face.cognitiveservices.azure.com"
+keys = { primary = { env = "KEY_1" }, secondary = { file = "second" } }
+[[apps]]
+name = "onboarding"
+token_sha256 = ["f98103e9217f099208569d295c1b276f1821348636c268c854bb2a086e0037cd"]
+upstream = "weu"
+"#;
+
+fn read(text: &str) -> Result<Config, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("livegate.toml");
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("second"), "key-2\n").unwrap();
+    let environment = |name: &str| match name {
+        "KEY_1" => Some("key-1".to_owned()),
+        "PORT" => Some("8081".to_owned()),
+        _ => None,
+    };
+    let tell = |mistake: &Mistake| format!("{}:{} {}", mistake.line, mistake.column, mistake.message);
+    load(&path, &environment).map_err(|mistakes| mistakes.0.iter().map(tell).collect())
+}
+
+#[test]
+fn a_short_file_is_enough() {
+    let config = read(GOOD).unwrap();
+    assert_eq!(config.server, Server::default());
+    assert_eq!(config.admin, DEFAULT_ADMIN);
+    assert_eq!(config.key_mistakes(), []);
+    assert_eq!(config.upstreams.first().unwrap().tier, Some(10.0));
+    assert_eq!(config.apps.first().unwrap().routes.len(), 2);
+    assert_eq!(config.files.len(), 2);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_places() {
+    let bad = GOOD
+        .replace("127.0.0.1:8080", "localhost")
+        .replace("https://face", "http://face")
+        .replace("\"weu\"\nendpoint", "\"Weu!\"\ntimeuot = 5\nendpoint")
+        .replace("f98103e9", "secret-token")
+        .replace("[[listen]]", "[server]\nworkers = -1\nheader_timeout = \"5\"\n[[listen]]");
+    let mistakes = read(&bad).unwrap_err();
+    let places: Vec<_> = mistakes.iter().map(|told| told.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        places,
+        ["3:11 'workers' must", "4:18 'header_timeout' must", "6:11 'address' must", "8:8 'name' must", "9:1 unknown key", "10:12 'endpoint' must", "14:17 'token_sha256' must"]
+    );
+    assert!(!mistakes.concat().contains("secret-token"));
+}
+
+#[test]
+fn broken_syntax_is_told_without_what_follows_from_it() {
+    let mistakes = read("[[listen]\naddress = \n").unwrap_err();
+    assert!(mistakes.iter().all(|told| !told.contains("no [[apps]]")), "{mistakes:?}");
+    assert!(mistakes.first().unwrap().starts_with("1:"), "{mistakes:?}");
+}
+
+#[test]
+fn a_missing_key_is_no_mistake_of_the_file_but_known() {
+    let config = read(&GOOD.replace("KEY_1", "KEY_9").replace("\"second\"", "\"third\"")).unwrap();
+    let told: Vec<_> = config.key_mistakes().into_iter().map(|mistake| mistake.message).collect();
+    assert_eq!(told.first().unwrap(), "the environment variable KEY_9 is not set");
+    assert!(told.get(1).unwrap().starts_with("cannot read "));
+}
+
+#[test]
+fn the_environment_is_put_in() {
+    let config = read(&GOOD.replace("8080", "${PORT}")).unwrap();
+    assert_eq!(config.listeners.first().unwrap().address.port(), 8081);
+    let mistakes = read(&GOOD.replace("8080", "${NOPE}")).unwrap_err();
+    assert_eq!(mistakes, ["3:11 the environment variable NOPE is not set"]);
+}
+
+#[test]
+fn what_would_promise_too_much_is_refused() {
+    for digest in ["enforce", "require"] {
+        let mistakes = read(&format!("{GOOD}digest = \"{digest}\"")).unwrap_err();
+        assert!(mistakes.concat().contains("nothing would be refused"), "{mistakes:?}");
+    }
+    assert_eq!(read(&format!("{GOOD}digest = \"observe\"\nenrich = true")).unwrap().warnings.len(), 2);
+}
+
+#[test]
+fn plain_http_is_for_loopback_only() {
+    for (endpoint, good) in [
+        ("http://127.0.0.1:80", true),
+        ("http://[::1]:80", true),
+        ("http://localhost", true),
+        ("http://10.0.0.1", false),
+        ("http://localhost.evil.test", false),
+        ("https://face.test/", true),
+        ("https://face.test/face", false),
+        ("https://user@face.test", false),
+        ("ftp://127.0.0.1", false),
+        ("face.test", false),
+    ] {
+        let told = read(&GOOD.replace("https://face.cognitiveservices.azure.com", endpoint));
+        assert_eq!(told.is_ok(), good, "{endpoint} {told:?}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Certificates, keys and roots, read and checked when the configuration is.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The protocols that a TLS listener offers, the better one first (RFC 7301).
+const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The one crypto provider. It is always named: with two of them compiled in, rustls would refuse to choose.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Whether a client must show a certificate where `client_ca` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientAuth {
+    Required,
+    Optional,
+}
+
+/// Reads all certificates of a PEM file.
+///
+/// # Errors
+/// A sentence for the person who named the file.
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err("it holds no PEM certificate".to_owned()),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(format!("its PEM is broken: {error}")),
+    }
+}
+
+/// A listener's TLS: versions 1.2 and 1.3, this certificate, and client certificates where a root is given.
+///
+/// # Errors
+/// A sentence for the person who named the files, among others where key and certificate do not belong together.
+pub(super) fn server(cert: &[u8], key: &[u8], client: Option<(&[u8], ClientAuth)>) -> Result<ServerConfig, String> {
+    let chain = certificates(cert)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "the key file holds no PEM private key".to_owned())?;
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    let builder = match client {
+        None => builder.with_no_client_auth(),
+        Some((roots, required)) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store(roots)?), provider());
+            let verifier = match required {
+                ClientAuth::Required => verifier,
+                ClientAuth::Optional => verifier.allow_unauthenticated(),
+            };
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| format!("certificate and key do not fit: {error}"))?;
+    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
+    Ok(config)
+}
+
+fn store(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(pem)? {
+        store.add(certificate).map_err(|error| format!("it holds a certificate that cannot be a root: {error}"))?;
+    }
+    Ok(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(name: &str) -> (String, String) {
+        let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        (cert.pem(), signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_key_that_belongs_to_another_certificate_is_refused() {
+        let (cert, key) = pair("a.test");
+        let (_, other) = pair("a.test");
+        assert!(server(cert.as_bytes(), key.as_bytes(), None).is_ok());
+        assert!(server(cert.as_bytes(), key.as_bytes(), Some((cert.as_bytes(), ClientAuth::Required))).is_ok());
+        assert!(server(cert.as_bytes(), other.as_bytes(), None).unwrap_err().contains("do not fit"));
+        assert!(server(b"", key.as_bytes(), None).unwrap_err().contains("no PEM certificate"));
+        assert!(server(cert.as_bytes(), b"hello", None).unwrap_err().contains("no PEM private key"));
+    }
+}

@@ -1,0 +1,200 @@
+//! What can go wrong with an exchange, and how it is told: one enum, one answer for each.
+//!
+//! These are the gateway's own errors. What Azure says, 404 and 429 included, is an answer and not an error.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+
+use crate::liveness::Route;
+
+/// An exchange that livegate itself must answer, in the shape of Azure's own errors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The request is malformed: id, `start`, `top`, a header or the body. The text tells the app what.
+    #[error("{0}")]
+    BadArgument(Cow<'static, str>),
+    /// No app token, or one that nobody has.
+    #[error("Access denied: send a valid app token of this gateway in Ocp-Apim-Subscription-Key or as a bearer token.")]
+    Unauthorized,
+    /// The app's token is good, but it was not granted this route.
+    #[error("This app was not granted the route '{}'.", .0.as_str())]
+    Forbidden(Route),
+    /// No such path, with a hint for those that people get wrong.
+    #[error("Resource not found.{}{}", if .0.is_some() { " " } else { "" }, .0.unwrap_or_default())]
+    NoSuchPath(Option<&'static str>),
+    /// The path exists but not for this method; the methods that it has.
+    #[error("This path has no such method. It has {0}.")]
+    MethodNotAllowed(&'static str),
+    /// The request's body is longer than the gateway lets through.
+    #[error("The request's body is longer than this gateway allows.")]
+    BodyTooLarge,
+    /// The request's body did not arrive in time.
+    #[error("The request's body did not arrive in time.")]
+    BodyTooSlow,
+    /// The request's body broke off. Nobody is there to hear it, but it is counted.
+    #[error("The request's body broke off.")]
+    BodyBroken,
+    /// Azure refused the key that the gateway holds.
+    #[error("The Face resource refused the gateway's key.")]
+    UpstreamUnauthorized,
+    /// Azure's answer was broken, cut off or too long.
+    #[error("The Face resource's answer could not be used: {}.", .0.sentence())]
+    UpstreamInvalidResponse(Defect),
+    /// The gateway holds no key for the resource.
+    #[error("The gateway has no usable key for the Face resource.")]
+    NoKey,
+    /// Azure could not be reached.
+    #[error("The Face resource could not be reached: {}.", .0.sentence())]
+    Unreachable(Unreachable),
+    /// Azure did not answer in time.
+    #[error("The Face resource did not answer in time.")]
+    UpstreamTimeout,
+    /// A defect of the gateway: a request's task panicked.
+    #[error("The gateway failed on this request.")]
+    Internal,
+}
+
+/// What was wrong with Azure's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defect {
+    /// It broke off before its end.
+    Incomplete,
+    /// It is longer than the gateway takes.
+    TooLarge,
+    /// It is not HTTP.
+    NotHttp,
+}
+
+impl Defect {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Incomplete => "it broke off before its end",
+            Self::TooLarge => "it is longer than this gateway takes",
+            Self::NotHttp => "it is not HTTP",
+        }
+    }
+}
+
+/// At which step Azure could not be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreachable {
+    /// Its name did not resolve.
+    Dns,
+    /// No TCP connection.
+    Connect,
+    /// No connection in time.
+    ConnectTimeout,
+    /// No TLS, or a certificate that is not trusted.
+    Tls,
+    /// The connection broke before an answer began.
+    Reset,
+}
+
+impl Unreachable {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Dns => "its name does not resolve",
+            Self::Connect => "it accepts no connection",
+            Self::ConnectTimeout => "no connection in time",
+            Self::Tls => "no trusted TLS connection",
+            Self::Reset => "the connection broke before it answered",
+        }
+    }
+}
+
+/// Seconds that an app is asked to wait where the gateway cannot reach Azure. Small: nothing is known of how
+/// long it lasts, and the SDKs' own back-off comes on top.
+const RETRY_AFTER: u32 = 1;
+
+impl Error {
+    /// The status of the answer.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::BadArgument(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => StatusCode::BAD_GATEWAY,
+            Self::NoKey | Self::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The code in the body and in `x-ms-error-code`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadArgument(_) | Self::BodyBroken => "BadArgument",
+            Self::Unauthorized => "Unauthorized",
+            Self::Forbidden(_) => "Forbidden",
+            Self::NoSuchPath(_) => "ResourceNotFound",
+            Self::MethodNotAllowed(_) => "MethodNotAllowed",
+            Self::BodyTooLarge => "RequestTooLarge",
+            Self::BodyTooSlow => "RequestTimeout",
+            Self::UpstreamUnauthorized => "UpstreamUnauthorized",
+            Self::UpstreamInvalidResponse(_) => "UpstreamInvalidResponse",
+            Self::NoKey | Self::Unreachable(_) => "UpstreamUnavailable",
+            Self::UpstreamTimeout => "UpstreamTimeout",
+            Self::Internal => "InternalServerError",
+        }
+    }
+
+    /// The error type of `Proxy-Status`, where something between the gateway and Azure failed.
+    /// RFC 9209 §2.3 names these.
+    pub const fn proxy_status(&self) -> Option<&'static str> {
+        match self {
+            Self::UpstreamUnauthorized => Some("http_request_denied"),
+            Self::UpstreamInvalidResponse(Defect::Incomplete) => Some("http_response_incomplete"),
+            Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("http_response_body_size"),
+            Self::UpstreamInvalidResponse(Defect::NotHttp) => Some("http_protocol_error"),
+            Self::NoKey => Some("proxy_configuration_error"),
+            Self::Unreachable(Unreachable::Dns) => Some("dns_error"),
+            Self::Unreachable(Unreachable::Connect) => Some("connection_refused"),
+            Self::Unreachable(Unreachable::ConnectTimeout) => Some("connection_timeout"),
+            Self::Unreachable(Unreachable::Tls) => Some("tls_certificate_error"),
+            Self::Unreachable(Unreachable::Reset) => Some("connection_terminated"),
+            Self::UpstreamTimeout => Some("connection_read_timeout"),
+            Self::Internal => Some("proxy_internal_error"),
+            _ => None,
+        }
+    }
+
+    /// Seconds after which the app may ask again, where the answer says so.
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::NoKey | Self::Unreachable(_) => Some(RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// The value of the metric label `kind`, where Azure gave no usable answer.
+    pub const fn upstream_kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreachable(Unreachable::Dns) => Some("dns"),
+            Self::Unreachable(Unreachable::Connect) => Some("connect"),
+            Self::Unreachable(Unreachable::ConnectTimeout) => Some("timeout_connect"),
+            Self::Unreachable(Unreachable::Tls) => Some("tls"),
+            Self::Unreachable(Unreachable::Reset) => Some("reset"),
+            Self::UpstreamInvalidResponse(Defect::Incomplete) => Some("incomplete"),
+            Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("too_large"),
+            Self::UpstreamInvalidResponse(Defect::NotHttp) => Some("other"),
+            Self::UpstreamTimeout => Some("timeout_total"),
+            _ => None,
+        }
+    }
+
+    /// The value of the metric label `reason`, where a request was refused before Azure was asked.
+    pub const fn rejection(&self) -> Option<&'static str> {
+        match self {
+            Self::BadArgument(_) => Some("bad_argument"),
+            Self::NoSuchPath(_) => Some("no_route"),
+            Self::MethodNotAllowed(_) => Some("method"),
+            Self::BodyTooLarge => Some("too_large"),
+            _ => None,
+        }
+    }
+}

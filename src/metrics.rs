@@ -1,0 +1,160 @@
+//! The table of metrics: every family that livegate exports, in one place. A doc comment is the help text.
+//!
+//! Label values come from closed sets and from the configuration, never from the wire. Units are base units.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+/// Seconds. Cache hits take tens of microseconds, so the edges begin far below those of OpenTelemetry's advice.
+const REQUEST_SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Seconds. A call to Azure crosses a network and does work.
+const UPSTREAM_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident $([$($label:literal),+])? $(@ $buckets:expr)?;)+) => {
+        /// Handles to every family. The field's name, behind `livegate_`, is the metric's name.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $($(#[doc = $help])+ pub $field: $kind,)+
+        }
+
+        impl Metrics {
+            /// Makes and registers all families.
+            ///
+            /// # Errors
+            /// Where two of them had one name, which the table above excludes.
+            pub fn new() -> prometheus::Result<Self> {
+                let registry = Registry::new();
+                $(
+                    let name = concat!("livegate_", stringify!($field));
+                    let help = concat!($($help),+).trim();
+                    let $field = metrics!(@make $kind, name, help $(, [$($label),+])? $(, $buckets)?);
+                    registry.register(Box::new($field.clone()))?;
+                )+
+                Ok(Self { registry, $($field,)+ })
+            }
+        }
+    };
+    (@make IntGauge, $name:expr, $help:expr) => { IntGauge::new($name, $help)? };
+    (@make IntCounterVec, $name:expr, $help:expr, [$($label:literal),+]) => { IntCounterVec::new(Opts::new($name, $help), &[$($label),+])? };
+    (@make IntGaugeVec, $name:expr, $help:expr, [$($label:literal),+]) => { IntGaugeVec::new(Opts::new($name, $help), &[$($label),+])? };
+    (@make HistogramVec, $name:expr, $help:expr, [$($label:literal),+], $buckets:expr) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &[$($label),+])?
+    };
+}
+
+metrics! {
+    /// Requests that were answered.
+    http_requests_total: IntCounterVec["route", "method", "code"];
+    /// Seconds from a request's head to its answer (to the answer's head, where it streams).
+    http_request_duration_seconds: HistogramVec["route", "cache"] @ REQUEST_SECONDS;
+    /// Requests that are being answered.
+    http_requests_in_flight: IntGaugeVec["route"];
+    /// Requests that were refused before Azure was asked.
+    http_requests_rejected_total: IntCounterVec["route", "reason"];
+    /// Exchanges with Azure that brought an answer, second tries included.
+    upstream_requests_total: IntCounterVec["upstream", "route", "code"];
+    /// Seconds of one exchange with Azure, until its body was complete (to its head, where it streams).
+    upstream_request_duration_seconds: HistogramVec["upstream", "route"] @ UPSTREAM_SECONDS;
+    /// Exchanges with Azure that are under way.
+    upstream_requests_in_flight: IntGaugeVec["upstream"];
+    /// Exchanges with Azure that brought no usable answer.
+    upstream_errors_total: IntCounterVec["upstream", "kind"];
+    /// Exchanges with Azure that were sent once more.
+    upstream_retries_total: IntCounterVec["upstream", "reason", "outcome"];
+    /// How callers showed who they are, and what came of it.
+    app_auth_total: IntCounterVec["method", "result"];
+    /// Answers by app.
+    app_requests_total: IntCounterVec["app", "code_class"];
+    /// Readings of the configuration, at the start and after.
+    config_reloads_total: IntCounterVec["result"];
+    /// 1 if the last reading of the configuration was good.
+    config_last_reload_successful: IntGauge;
+    /// Unix time of the last good reading of the configuration.
+    config_last_reload_success_timestamp_seconds: IntGauge;
+    /// Always 1; the labels tell what runs.
+    build_info: IntGaugeVec["version"];
+}
+
+impl Metrics {
+    /// All families in Prometheus' text format, those of the process included.
+    ///
+    /// # Errors
+    /// Where a family cannot be written down.
+    pub fn text(&self) -> prometheus::Result<String> {
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        let mut families = self.registry.gather();
+        families.extend(prometheus::core::Collector::collect(&process));
+        TextEncoder::new().encode_to_string(&families)
+    }
+}
+
+/// A status as a label: the ones that matter by themselves, the rest as `other`, so that the number of series is bounded.
+pub fn code(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        200 => "200",
+        204 => "204",
+        304 => "304",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        409 => "409",
+        412 => "412",
+        413 => "413",
+        429 => "429",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        _ => "other",
+    }
+}
+
+/// The class of a status, as a label.
+pub fn class(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// Counts one up for as long as it lives, so that leaving early counts down too.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl InFlight {
+    /// One more under way.
+    pub fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_and_is_written() {
+        let metrics = Metrics::new().unwrap();
+        metrics.build_info.with_label_values(&["1"]).set(1);
+        let guard = InFlight::new(metrics.http_requests_in_flight.with_label_values(&["session"]));
+        assert!(metrics.text().unwrap().contains("livegate_http_requests_in_flight{route=\"session\"} 1\n"));
+        drop(guard);
+        let text = metrics.text().unwrap();
+        assert!(text.contains("livegate_http_requests_in_flight{route=\"session\"} 0\n"));
+        assert!(text.contains("# HELP livegate_build_info Always 1; the labels tell what runs.\n"));
+        assert!(text.contains("process_open_fds"));
+    }
+}
