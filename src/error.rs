@@ -26,6 +26,9 @@ pub enum Error {
     /// The path exists but not for this method; the methods that it has.
     #[error("This path has no such method. It has {0}.")]
     MethodNotAllowed(&'static str),
+    /// The request's path and query are longer than the gateway reads.
+    #[error("The request's path and query are longer than this gateway reads.")]
+    UriTooLong,
     /// The request's body is longer than the gateway lets through.
     #[error("The request's body is longer than this gateway allows.")]
     BodyTooLarge,
@@ -116,6 +119,7 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => StatusCode::BAD_GATEWAY,
@@ -133,6 +137,7 @@ impl Error {
             Self::Forbidden(_) => "Forbidden",
             Self::NoSuchPath(_) => "ResourceNotFound",
             Self::MethodNotAllowed(_) => "MethodNotAllowed",
+            Self::UriTooLong => "UriTooLong",
             Self::BodyTooLarge => "RequestTooLarge",
             Self::BodyTooSlow => "RequestTimeout",
             Self::UpstreamUnauthorized => "UpstreamUnauthorized",
@@ -193,7 +198,7 @@ impl Error {
             Self::BadArgument(_) => Some("bad_argument"),
             Self::NoSuchPath(_) => Some("no_route"),
             Self::MethodNotAllowed(_) => Some("method"),
-            Self::BodyTooLarge => Some("too_large"),
+            Self::BodyTooLarge | Self::UriTooLong => Some("too_large"),
             _ => None,
         }
     }

@@ -3,12 +3,23 @@
 //! The binary is the product; this library is its parts, so that tests, benches and fuzz targets reach
 //! them. `docs/ARCHITECTURE.md` is the map.
 
+pub mod admin;
+pub mod answer;
+pub mod azure;
 pub mod body;
 pub mod call;
+pub mod cli;
 pub mod config;
 pub mod emulator;
 pub mod error;
+pub mod gateway;
 pub mod headers;
+pub mod inbound;
 pub mod liveness;
+pub mod listen;
 pub mod metrics;
+pub mod relay;
+pub mod reload;
 pub mod secret;
+pub mod stack;
+pub mod state;

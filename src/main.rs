@@ -1,2 +1,7 @@
-//! livegate
-fn main() {}
+//! The `livegate` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    livegate::cli::run()
+}

@@ -3,6 +3,9 @@
 //! Label values come from closed sets and from the configuration, never from the wire. Units are base units.
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use tokio::time::Instant;
+
+use crate::error::Error;
 
 /// Seconds. Cache hits take tens of microseconds, so the edges begin far below those of OpenTelemetry's advice.
 const REQUEST_SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -87,6 +90,14 @@ impl Metrics {
         let mut families = self.registry.gather();
         families.extend(prometheus::core::Collector::collect(&process));
         TextEncoder::new().encode_to_string(&families)
+    }
+
+    /// One exchange with Azure is over: how long it took, and what kept it from being of use.
+    pub fn observe_upstream(&self, upstream: &str, route: &str, start: Instant, error: Option<&Error>) {
+        self.upstream_request_duration_seconds.with_label_values(&[upstream, route]).observe(start.elapsed().as_secs_f64());
+        if let Some(kind) = error.and_then(Error::upstream_kind) {
+            self.upstream_errors_total.with_label_values(&[upstream, kind]).inc();
+        }
     }
 }
 

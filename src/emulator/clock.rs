@@ -7,6 +7,7 @@ use jiff::Timestamp;
 pub(super) struct Moment(i64);
 
 impl Moment {
+    #[cfg(test)]
     pub(super) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }

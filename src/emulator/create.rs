@@ -9,10 +9,13 @@ use super::multipart::{self, Part};
 use super::session::DEFAULT_TOKEN_SECONDS;
 use crate::liveness::{ApiVersion, Family, Operation};
 
-const BAD_BODY: &str = "Incorrect request body provided. Please check the operation schema and try again.";
-const BAD_LIFETIME: &str = "Invalid authTokenTimeToLiveInSeconds specified. Must be within 60 to 86400.";
+const BAD_BODY: &str =
+    "Incorrect request body provided. Please check the operation schema and try again.";
+const BAD_LIFETIME: &str =
+    "Invalid authTokenTimeToLiveInSeconds specified. Must be within 60 to 86400.";
 const BAD_DEVICE: &str = "A device correlation ID is required in the request body during session create or session start. Must not be null or empty, and be no more than 64 characters.";
-const BAD_MODE: &str = "Invalid livenessOperationMode specified. Must be 'Passive' or 'PassiveActive'.";
+const BAD_MODE: &str =
+    "Invalid livenessOperationMode specified. Must be 'Passive' or 'PassiveActive'.";
 const BAD_MODE_1_1: &str = "Invalid livenessOperationMode specified. Must be 'Passive'.";
 
 /// What the session is to be.
@@ -68,10 +71,12 @@ pub(super) fn read(
 
 fn wish(version: ApiVersion, fields: &Fields, image: Option<&[u8]>) -> Result<Wish, Failure> {
     check_mode(version, fields)?;
-    let token_seconds = fields.integer("authTokenTimeToLiveInSeconds").and_then(|seconds| {
-        let seconds = seconds.unwrap_or(DEFAULT_TOKEN_SECONDS);
-        (60..=86400).contains(&seconds).then_some(seconds)
-    });
+    let token_seconds = fields
+        .integer("authTokenTimeToLiveInSeconds")
+        .and_then(|seconds| {
+            let seconds = seconds.unwrap_or(DEFAULT_TOKEN_SECONDS);
+            (60..=86400).contains(&seconds).then_some(seconds)
+        });
     let token_seconds = token_seconds.ok_or_else(|| bad("InvalidTokenLifetime", BAD_LIFETIME))?;
     let knows_attempts = version == ApiVersion::V1_3Preview1;
     let attempts = match fields.integer("numberOfClientAttemptsAllowed") {
@@ -82,7 +87,9 @@ fn wish(version: ApiVersion, fields: &Fields, image: Option<&[u8]>) -> Result<Wi
     if attempts.is_some_and(|count| !(1..=3).contains(&count)) {
         return Err(bad_body());
     }
-    let threshold = fields.number("verifyConfidenceThreshold").ok_or_else(bad_body)?;
+    let threshold = fields
+        .number("verifyConfidenceThreshold")
+        .ok_or_else(bad_body)?;
     if threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
         return Err(bad_body());
     }
@@ -100,13 +107,18 @@ fn wish(version: ApiVersion, fields: &Fields, image: Option<&[u8]>) -> Result<Wi
         verify_image_hash: image.filter(|_| returns_hash).map(derive::sha256_upper),
         verify_threshold: threshold,
         model_version: fields.text(model).ok_or_else(bad_body)?,
-        expected_client_ip: fields.text("expectedClientIpAddress").ok_or_else(bad_body)?,
+        expected_client_ip: fields
+            .text("expectedClientIpAddress")
+            .ok_or_else(bad_body)?,
         attempts_allowed: attempts.and_then(|count| usize::try_from(count).ok()),
     })
 }
 
 fn check_mode(version: ApiVersion, fields: &Fields) -> Result<(), Failure> {
-    let mode = fields.text("livenessOperationMode").flatten().unwrap_or_default();
+    let mode = fields
+        .text("livenessOperationMode")
+        .flatten()
+        .unwrap_or_default();
     let (modes, message): (&[&str], _) = match version {
         ApiVersion::V1_1Preview1 => (&["Passive"], BAD_MODE_1_1),
         _ => (&["Passive", "PassiveActive"], BAD_MODE),
@@ -144,7 +156,9 @@ fn fields(parts: &[Part<'_>]) -> Result<Map<String, Value>, Failure> {
 }
 
 fn find<'p, 'a>(parts: &'p [Part<'a>], name: &str) -> Option<&'p Part<'a>> {
-    parts.iter().find(|part| part.name.eq_ignore_ascii_case(name))
+    parts
+        .iter()
+        .find(|part| part.name.eq_ignore_ascii_case(name))
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {

@@ -139,7 +139,8 @@ impl Faults {
     /// Takes down one fault, or all.
     pub(super) fn remove(&mut self, id: Option<u64>) -> bool {
         let before = self.faults.len();
-        self.faults.retain(|fault| id.is_some_and(|id| fault.id != id));
+        self.faults
+            .retain(|fault| id.is_some_and(|id| fault.id != id));
         id.is_none() || self.faults.len() < before
     }
 
@@ -202,8 +203,12 @@ impl TryFrom<(String, String)> for Header {
 
     fn try_from((name, value): (String, String)) -> Result<Self, Self::Error> {
         Ok(Self {
-            name: name.parse().map_err(|_| format!("'{name}' cannot be a header's name"))?,
-            value: value.parse().map_err(|_| format!("'{value}' cannot be a header's value"))?,
+            name: name
+                .parse()
+                .map_err(|_| format!("'{name}' cannot be a header's name"))?,
+            value: value
+                .parse()
+                .map_err(|_| format!("'{value}' cannot be a header's value"))?,
         })
     }
 }
@@ -215,7 +220,10 @@ impl From<Header> for (String, String) {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the member's own type")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the member's own type"
+)]
 const fn once() -> Option<u64> {
     Some(1)
 }
@@ -271,7 +279,10 @@ mod tests {
     #[test]
     fn every_member_of_the_match_must_fit() {
         for (matcher, fits) in [
-            (r#"{"route":"session","method":"get","version":"V1.2","key":"k","slot":1,"session":"S"}"#, true),
+            (
+                r#"{"route":"session","method":"get","version":"V1.2","key":"k","slot":1,"session":"S"}"#,
+                true,
+            ),
             (r#"{"route":"audit"}"#, false),
             (r#"{"method":"POST"}"#, false),
             (r#"{"version":"v1.3-preview.1"}"#, false),
@@ -280,7 +291,11 @@ mod tests {
             (r#"{"session":"t"}"#, false),
         ] {
             let spec = format!(r#"{{"match":{matcher},"effect":"close"}}"#);
-            assert_eq!(!ids(&mut faults(&[&spec]), &CALL).is_empty(), fits, "{matcher}");
+            assert_eq!(
+                !ids(&mut faults(&[&spec]), &CALL).is_empty(),
+                fits,
+                "{matcher}"
+            );
         }
     }
 
@@ -299,10 +314,22 @@ mod tests {
     fn nonsense_is_refused_by_name() {
         for (spec, reason) in [
             (r#"{"effect":"rest"}"#, "unknown variant `rest`"),
-            (r#"{"effect":{"delay":{"ms":1,"s":1}}}"#, "unknown field `s`"),
-            (r#"{"effect":{"status":{"status":99}}}"#, "a status is 200 to 599"),
-            (r#"{"effect":{"headers":{"add":[["a b","c"]]}}}"#, "'a b' cannot be a header's name"),
-            (r#"{"match":{"slot":3},"effect":"reset"}"#, "a slot is 1 or 2"),
+            (
+                r#"{"effect":{"delay":{"ms":1,"s":1}}}"#,
+                "unknown field `s`",
+            ),
+            (
+                r#"{"effect":{"status":{"status":99}}}"#,
+                "a status is 200 to 599",
+            ),
+            (
+                r#"{"effect":{"headers":{"add":[["a b","c"]]}}}"#,
+                "'a b' cannot be a header's name",
+            ),
+            (
+                r#"{"match":{"slot":3},"effect":"reset"}"#,
+                "a slot is 1 or 2",
+            ),
             ("{}", "missing field `effect`"),
         ] {
             let wrong = serde_json::from_str::<FaultSpec>(spec).unwrap_err();

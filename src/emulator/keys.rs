@@ -61,7 +61,13 @@ impl Keys {
     }
 
     /// Gives a slot a new value (a random one without `value`) and tells it.
-    pub(super) fn change(&mut self, slot: SlotNumber, value: Option<String>, lag: Lag, now: Moment) -> String {
+    pub(super) fn change(
+        &mut self,
+        slot: SlotNumber,
+        value: Option<String>,
+        lag: Lag,
+        now: Moment,
+    ) -> String {
         let Self([one, two]) = self;
         let slot = match slot {
             SlotNumber::One => one,
@@ -147,7 +153,12 @@ mod tests {
         let mut keys = keys();
         let lag = Lag { old: 10, new: 20 };
         keys.change(SlotNumber::Two, Some("c".into()), lag, NOW);
-        for (seconds, old, new) in [(0, true, false), (9, true, false), (10, false, false), (20, false, true)] {
+        for (seconds, old, new) in [
+            (0, true, false),
+            (9, true, false),
+            (10, false, false),
+            (20, false, true),
+        ] {
             let now = NOW.plus_seconds(seconds);
             assert_eq!(keys.accepts("b", now).is_some(), old, "{seconds}");
             assert_eq!(keys.accepts("c", now).is_some(), new, "{seconds}");

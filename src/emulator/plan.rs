@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn counting_gets_replaces_the_wait_unless_both_are_said() {
-        let plan = r#"{"start_after_gets":2,"attempts":[{"after_gets":1,"after_ms":5},{"error":"X"}]}"#;
+        let plan =
+            r#"{"start_after_gets":2,"attempts":[{"after_gets":1,"after_ms":5},{"error":"X"}]}"#;
         let plan: Plan = serde_json::from_str(plan).unwrap();
         assert_eq!(plan.due(0), Some(Due { millis: 0, gets: 2 }));
         assert_eq!(plan.due(1), Some(Due { millis: 5, gets: 1 }));

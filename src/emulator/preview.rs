@@ -102,7 +102,13 @@ pub(super) fn audit(session: &Session, version: ApiVersion) -> Vec<Entry> {
     entries
 }
 
-fn entry(session: &Session, version: ApiVersion, number: usize, attempt: &Attempt, at: Moment) -> Entry {
+fn entry(
+    session: &Session,
+    version: ApiVersion,
+    number: usize,
+    attempt: &Attempt,
+    at: Moment,
+) -> Entry {
     let request_id = derive::request_id(&session.id, number).to_string();
     let operation = match session.operation {
         Operation::Liveness => "detectliveness",
@@ -115,7 +121,9 @@ fn entry(session: &Session, version: ApiVersion, number: usize, attempt: &Attemp
     let hash = hash.or(session.verify_image_hash.as_ref());
     let known = version.has_images() && !failed;
     Entry {
-        id: attempt.audit_id.unwrap_or_else(|| i64::try_from(number).unwrap_or(i64::MAX)),
+        id: attempt
+            .audit_id
+            .unwrap_or_else(|| i64::try_from(number).unwrap_or(i64::MAX)),
         session_id: session.id.clone(),
         client_request_id: request_id.clone(),
         request_id,
@@ -129,7 +137,9 @@ fn entry(session: &Session, version: ApiVersion, number: usize, attempt: &Attemp
         },
         response: Answer {
             body: answer(session, version, attempt),
-            status_code: attempt.status_code.unwrap_or(if failed { 400 } else { 200 }),
+            status_code: attempt
+                .status_code
+                .unwrap_or(if failed { 400 } else { 200 }),
             latency_in_milliseconds: attempt.latency_ms.unwrap_or(640),
         },
         digest: session.digest(number, attempt),
@@ -151,7 +161,9 @@ fn answer(session: &Session, version: ApiVersion, attempt: &Attempt) -> Value {
         _ => "2023-12-20-preview.06",
     };
     let planned = session.plan.model_version.as_ref();
-    let model = planned.or(session.model_version.as_ref()).map_or(model, |model| model);
+    let model = planned
+        .or(session.model_version.as_ref())
+        .map_or(model, |model| model);
     let mut body = json!({
         "target": {"faceRectangle": face, "fileName": "content", "timeOffsetWithinFile": 0, "imageType": "Color"},
         "modelVersionUsed": model,
@@ -165,7 +177,8 @@ fn answer(session: &Session, version: ApiVersion, attempt: &Attempt) -> Value {
     if session.operation == Operation::LivenessWithVerify {
         let (confidence, identical) = verify(session, attempt);
         let image = json!({"faceRectangle": face, "qualityForRecognition": "high"});
-        let result = json!({"verifyImage": image, "matchConfidence": confidence, "isIdentical": identical});
+        let result =
+            json!({"verifyImage": image, "matchConfidence": confidence, "isIdentical": identical});
         members.insert("verifyResult".into(), result);
     }
     body

@@ -27,7 +27,12 @@ impl Store {
     }
 
     /// The session as it is now, where it has not outlived its 48 hours.
-    pub(super) fn get(&mut self, operation: Operation, id: &str, now: Moment) -> Option<&mut Session> {
+    pub(super) fn get(
+        &mut self,
+        operation: Operation,
+        id: &str,
+        now: Moment,
+    ) -> Option<&mut Session> {
         let sessions = self.of_mut(operation);
         if sessions.get(id)?.outlived(now) {
             sessions.remove(id);
@@ -38,13 +43,23 @@ impl Store {
         Some(session)
     }
 
-    pub(super) fn remove(&mut self, operation: Operation, id: &str, now: Moment) -> Option<Session> {
+    pub(super) fn remove(
+        &mut self,
+        operation: Operation,
+        id: &str,
+        now: Moment,
+    ) -> Option<Session> {
         self.get(operation, id, now)?;
         self.of_mut(operation).remove(id)
     }
 
     /// A page of the sessions, ascending by the text of their ids.
-    pub(super) fn page(&mut self, operation: Operation, page: &Page<String>, now: Moment) -> Vec<&Session> {
+    pub(super) fn page(
+        &mut self,
+        operation: Operation,
+        page: &Page<String>,
+        now: Moment,
+    ) -> Vec<&Session> {
         let sessions = self.of_mut(operation);
         sessions.retain(|_, session| !session.outlived(now));
         for session in sessions.values_mut() {
@@ -73,7 +88,9 @@ impl Store {
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Session> {
-        self.liveness.values_mut().chain(self.with_verify.values_mut())
+        self.liveness
+            .values_mut()
+            .chain(self.with_verify.values_mut())
     }
 
     const fn of_mut(&mut self, operation: Operation) -> &mut BTreeMap<String, Session> {

@@ -122,7 +122,9 @@ impl World {
         let struck = self.faults.strike(&call);
         let replaced = struck.iter().find_map(|(_, effect)| replacement(effect));
         let reply = replaced.unwrap_or_else(|| {
-            let answer = self.admit(slot.is_some()).and_then(|()| face::answer(self, &target, ask));
+            let answer = self
+                .admit(slot.is_some())
+                .and_then(|()| face::answer(self, &target, ask));
             answer.unwrap_or_else(|failure| failure.reply())
         });
         let mut exchange = Exchange::new(reply);
@@ -139,7 +141,10 @@ impl World {
             route,
             received: now.iso(),
             key_slot: slot,
-            status: exchange.harm.is_none().then(|| exchange.reply.status().as_u16()),
+            status: exchange
+                .harm
+                .is_none()
+                .then(|| exchange.reply.status().as_u16()),
             faults: struck.iter().map(|(id, _)| *id).collect(),
         });
         exchange
@@ -169,11 +174,16 @@ impl Ask {
 impl Exchange {
     fn new(mut reply: Reply) -> Self {
         for (name, value) in [
-            ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
+            (
+                "strict-transport-security",
+                "max-age=31536000; includeSubDomains; preload",
+            ),
             ("x-content-type-options", "nosniff"),
         ] {
             let name = HeaderName::from_static(name);
-            reply.headers_mut().insert(name, HeaderValue::from_static(value));
+            reply
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         let id = Uuid::new_v4().to_string();
         set(&mut reply, HeaderName::from_static("apim-request-id"), &id);
@@ -194,7 +204,10 @@ impl Exchange {
                     self.reply.headers_mut().append(name, value);
                 }
             }
-            Effect::SlowBody { ms_per_chunk, chunk_bytes } => {
+            Effect::SlowBody {
+                ms_per_chunk,
+                chunk_bytes,
+            } => {
                 let (pause, chunk) = (Duration::from_millis(*ms_per_chunk), (*chunk_bytes).max(1));
                 self.slow = Some(Slow { pause, chunk });
             }
@@ -261,5 +274,7 @@ fn replacement(effect: &Effect) -> Option<Reply> {
 fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let pairs = headers.iter();
-    pairs.map(|(name, value)| (name.to_string(), text(value))).collect()
+    pairs
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
 }

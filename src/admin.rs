@@ -1,0 +1,78 @@
+//! The admin port: metrics, health, status, and the few things that ops do by hand. Never on the public listener.
+
+mod status;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::Service;
+
+use crate::body::Body;
+use crate::state::State;
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+/// The text format that Prometheus reads.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Serves the admin port.
+#[derive(Debug, Clone)]
+pub struct Admin(pub Arc<State>);
+
+impl Service<Request<Incoming>> for Admin {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let state = Arc::clone(&self.0);
+        Box::pin(async move { Ok(answer(&state, request.method(), request.uri().path()).await) })
+    }
+}
+
+async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
+    let allowed = if path == "/reload" { Method::POST } else { Method::GET };
+    let head = *method == Method::HEAD && allowed == Method::GET;
+    if *method != allowed && !head && known(path) {
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("{path} has {allowed}\n"));
+        if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+            refused.headers_mut().insert(ALLOW, allowed);
+        }
+        return refused;
+    }
+    let answer = match path {
+        "/metrics" => match state.metrics.text() {
+            Ok(metrics) => text(StatusCode::OK, METRICS, metrics),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+        },
+        "/livez" => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
+        "/readyz" => match state.not_ready() {
+            None => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
+            Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
+        },
+        "/status" => text(StatusCode::OK, JSON, status::json(state)),
+        "/" => text(StatusCode::OK, TEXT, status::text(state)),
+        "/reload" => match state.reload().await {
+            Ok(()) => text(StatusCode::OK, TEXT, "the configuration was loaded again\n".to_owned()),
+            Err(mistakes) => text(StatusCode::UNPROCESSABLE_ENTITY, TEXT, format!("{mistakes}\n")),
+        },
+        _ => text(StatusCode::NOT_FOUND, TEXT, "There are /, /metrics, /livez, /readyz, /status and POST /reload.\n".to_owned()),
+    };
+    if head { answer.map(|_| Body::Empty) } else { answer }
+}
+
+fn known(path: &str) -> bool {
+    matches!(path, "/" | "/metrics" | "/livez" | "/readyz" | "/status" | "/reload")
+}
+
+fn text(status: StatusCode, kind: &'static str, content: String) -> Response<Body> {
+    let mut answer = Response::new(Body::Whole(content.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

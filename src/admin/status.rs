@@ -1,0 +1,96 @@
+//! What a running gateway says of itself, as JSON and for people. A key is a slot and 8 hex digits, here as everywhere.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::azure::key::SlotStatus;
+use crate::state::{Failure, State};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status<'a> {
+    version: &'static str,
+    started_at: String,
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_ready_because: Option<&'static str>,
+    config: ConfigStatus<'a>,
+    upstreams: Vec<UpstreamStatus<'a>>,
+    apps: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigStatus<'a> {
+    file: Option<&'a Path>,
+    in_force_since: String,
+    warnings: &'a [String],
+    /// The mistakes of the last reload, if it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_reload_refused: Option<&'a Failure>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UpstreamStatus<'a> {
+    name: &'a str,
+    endpoint: String,
+    keys: Vec<SlotStatus>,
+}
+
+/// For programs.
+pub(super) fn json(state: &State) -> String {
+    let (live, failure) = (state.live(), state.failure());
+    let upstreams = live.config.upstreams.iter().zip(&live.upstreams);
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: state.started.to_string(),
+        ready: state.not_ready().is_none(),
+        not_ready_because: state.not_ready(),
+        config: ConfigStatus {
+            file: live.config.files.first().map(AsRef::as_ref),
+            in_force_since: live.since.to_string(),
+            warnings: &live.config.warnings,
+            last_reload_refused: failure.as_deref(),
+        },
+        upstreams: upstreams
+            .map(|(upstream, azure)| UpstreamStatus {
+                name: &upstream.name,
+                endpoint: format!("{}://{}", upstream.scheme, upstream.authority),
+                keys: azure.keys.status(),
+            })
+            .collect(),
+        apps: live.config.apps.iter().map(|app| app.name.as_str()).collect(),
+    };
+    serde_json::to_string_pretty(&status).unwrap_or_default()
+}
+
+/// For people.
+pub(super) fn text(state: &State) -> String {
+    let live = state.live();
+    let mut text = format!("livegate {}\n", env!("CARGO_PKG_VERSION"));
+    let up = Timestamp::now().as_second() - state.started.as_second();
+    _ = writeln!(text, "{}, up for {up} s", state.not_ready().map_or("ready".to_owned(), |why| format!("not ready: {why}")));
+    for (upstream, azure) in live.config.upstreams.iter().zip(&live.upstreams) {
+        _ = writeln!(text, "upstream {}: {}://{}", upstream.name, upstream.scheme, upstream.authority);
+        for slot in azure.keys.status() {
+            _ = writeln!(text, "  key {}: {}", slot.slot, slot.fingerprint.as_deref().unwrap_or("none"));
+        }
+    }
+    for app in &live.config.apps {
+        _ = writeln!(text, "app {}", app.name);
+    }
+    for warning in &live.config.warnings {
+        _ = writeln!(text, "note: {warning}");
+    }
+    if let Some(failure) = state.failure() {
+        _ = writeln!(text, "the reload at {} was refused:", failure.at);
+        for mistake in &failure.mistakes {
+            _ = writeln!(text, "  {mistake}");
+        }
+    }
+    text + "see also /metrics, /status, /livez, /readyz, POST /reload\n"
+}

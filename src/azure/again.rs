@@ -1,0 +1,67 @@
+//! Sends a request once more where its connection broke before an answer began.
+//!
+//! A kept connection may be closed by Azure at the moment it is used again, and nobody is to blame. Only requests
+//! without content and without side effects that could count twice are sent again (RFC 9110 §9.2.2), and only once.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::{Method, Response};
+use hyper::body::Incoming;
+use tower::layer::layer_fn;
+use tower::{Layer, Service, ServiceExt as _};
+
+use super::Azure;
+use crate::call::Ask;
+use crate::error::{Error, Unreachable};
+use crate::metrics::Metrics;
+
+/// The row.
+#[derive(Debug, Clone)]
+pub struct Again<S> {
+    inner: S,
+    azure: Arc<Azure>,
+    metrics: Arc<Metrics>,
+}
+
+/// Sends once more what a broken connection swallowed.
+pub fn again<S>(azure: Arc<Azure>, metrics: Arc<Metrics>) -> impl Layer<S, Service = Again<S>> + Clone {
+    layer_fn(move |inner| Again { inner, azure: Arc::clone(&azure), metrics: Arc::clone(&metrics) })
+}
+
+impl<S> Service<Ask> for Again<S>
+where
+    S: Service<Ask, Response = Response<Incoming>, Error = Error> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Incoming>;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Response<Incoming>, Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, ask: Ask) -> Self::Future {
+        let safe = matches!(ask.method, Method::GET | Method::DELETE);
+        let Some(second) = ask.again().filter(|_| safe) else {
+            return self.inner.call(ask).boxed();
+        };
+        let first = self.inner.call(ask);
+        let inner = self.inner.clone();
+        let (azure, metrics) = (Arc::clone(&self.azure), Arc::clone(&self.metrics));
+        async move {
+            match first.await {
+                Err(Error::Unreachable(Unreachable::Reset)) => {}
+                other => return other,
+            }
+            let answer = inner.oneshot(second).await;
+            let outcome = if answer.is_ok() { "ok" } else { "failed" };
+            metrics.upstream_retries_total.with_label_values(&[azure.name.as_str(), "stale_connection", outcome]).inc();
+            answer
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,68 @@
+//! Connections to Azure: names resolved, TLS verified, kept for reuse, and all of it within a deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Scheme;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Service as _, service_fn};
+
+use crate::body::Body;
+use crate::config::{Upstream, provider};
+
+/// Opens a connection, with TLS where the resource has it.
+pub type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+
+/// How often a resting HTTP/2 connection is asked whether it lives.
+const PING: Duration = Duration::from_secs(20);
+
+/// A client with a pool of its own for one resource.
+///
+/// # Errors
+/// Where there is no root certificate to trust: every call would fail, and later.
+pub fn client(upstream: &Upstream) -> Result<Client<Connector, Body>, String> {
+    let connector = connector(upstream)?;
+    let mut builder = Client::builder(TokioExecutor::new());
+    // Without the timer, connections whose rest is over are not used any more but never closed either.
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(upstream.idle_timeout);
+    builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING).http2_keep_alive_timeout(PING);
+    Ok(builder.build(connector))
+}
+
+fn connector(upstream: &Upstream) -> Result<Connector, String> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    // The address says https, which this part of the connector would refuse.
+    http.enforce_http(false);
+    let tls = HttpsConnectorBuilder::new().with_tls_config(tls(upstream)?).https_or_http().enable_http1();
+    let https = if upstream.http2 { tls.enable_http2().wrap_connector(http) } else { tls.wrap_connector(http) };
+    // HttpConnector's own timeout covers neither the name's resolution nor TLS.
+    let limit = upstream.connect_timeout;
+    Ok(BoxCloneSyncService::new(service_fn(move |uri: Uri| {
+        let mut https = https.clone();
+        async move { timeout(limit, https.call(uri)).await? }
+    })))
+}
+
+fn tls(upstream: &Upstream) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    if upstream.scheme == Scheme::HTTPS {
+        // Some of the system's roots may be unreadable; the rest still counts.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.add_parsable_certificates(upstream.roots.iter().cloned());
+        if roots.is_empty() {
+            return Err(format!("upstream {}: no root certificate to trust; install the system's or set ca_file", upstream.name));
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(Arc::new(roots)).with_no_client_auth())
+}

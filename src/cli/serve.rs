@@ -1,0 +1,31 @@
+//! `livegate serve`.
+
+use std::path::Path;
+
+use super::{Failure, runtime, start_logging, told_to_stop};
+use crate::config;
+use crate::gateway::Gateway;
+
+pub(super) fn serve(path: &Path) -> Result<(), Failure> {
+    let config = config::load(path).map_err(|mistakes| Failure::Wrong(mistakes.to_string()))?;
+    start_logging("info");
+    let runtime = runtime(config.server.workers)?;
+    let done = runtime.block_on(async {
+        let gateway = Gateway::bind(path, config).map_err(|told| Failure::Failed(told.join("\n")))?;
+        for (address, tls) in gateway.addresses() {
+            tracing::info!(listener = "public", %address, tls, "listening");
+        }
+        if let Some(address) = gateway.admin_address() {
+            tracing::info!(listener = "admin", %address, tls = false, "listening");
+        }
+        let stop = async {
+            if let Err(error) = told_to_stop().await {
+                tracing::error!(%error, "signals cannot be listened for");
+            }
+        };
+        gateway.run(stop).await.map_err(Failure::failed)
+    });
+    // Whatever outlived its time is not waited for.
+    runtime.shutdown_background();
+    done
+}

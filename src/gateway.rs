@@ -1,0 +1,118 @@
+//! The assembly: the one place that builds the parts and starts them. [`Gateway::bind`] first, [`Gateway::run`] later,
+//! so that whoever starts it knows the addresses and owns the end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service as HyperService;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tower::Service as _;
+
+use crate::admin::Admin;
+use crate::body::Body;
+use crate::config::{Config, Server};
+use crate::listen::{Door, House};
+use crate::metrics::Metrics;
+use crate::reload;
+use crate::stack::Front;
+use crate::state::State;
+
+/// Most connections to the admin port at a time.
+const ADMIN_PLACES: usize = 64;
+
+/// A gateway that listens but does not serve yet.
+#[derive(Debug)]
+pub struct Gateway {
+    doors: Vec<Door>,
+    admin: Door,
+    server: Server,
+    state: Arc<State>,
+}
+
+/// What serves requests: whatever way is in force when a request comes in.
+#[derive(Debug, Clone)]
+struct Public {
+    front: Arc<ArcSwap<Front>>,
+    server: Server,
+}
+
+impl HyperService<Request<Incoming>> for Public {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Server { max_body, stream_timeout, .. } = self.server;
+        let mut front = Front::clone(&self.front.load());
+        front.call(request.map(|body| Body::stream(body, max_body, stream_timeout)))
+    }
+}
+
+impl Gateway {
+    /// Listens at every address of the configuration.
+    ///
+    /// # Errors
+    /// One sentence for each address that cannot be had and each resource that cannot be prepared.
+    pub fn bind(path: &Path, config: Config) -> Result<Self, Vec<String>> {
+        let metrics = Metrics::new().map_err(|error| vec![error.to_string()])?;
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let listen = |address, tls| Door::bind(address, tls).map_err(|error| format!("cannot listen at {address}: {error}"));
+        let doors: Vec<_> = config.listeners.iter().map(|listener| listen(listener.address, listener.tls.clone())).collect();
+        let admin = listen(config.admin, None);
+        let told: Vec<_> = doors.iter().chain([&admin]).filter_map(|door| door.as_ref().err().cloned()).collect();
+        let (Ok(doors), Ok(admin)) = (doors.into_iter().collect::<Result<Vec<_>, _>>(), admin) else {
+            return Err(told);
+        };
+        let server = config.server;
+        let certificates = doors.iter().map(|door| door.tls().cloned()).collect();
+        let state = State::new(path.to_owned(), config, certificates, Arc::new(metrics)).map_err(|told| vec![told])?;
+        Ok(Self { doors, admin, server, state: Arc::new(state) })
+    }
+
+    /// The public addresses, in the order of the configuration, and whether each has TLS.
+    pub fn addresses(&self) -> Vec<(SocketAddr, bool)> {
+        self.doors.iter().filter_map(|door| Some((door.address().ok()?, door.tls().is_some()))).collect()
+    }
+
+    /// The admin port's address.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.address().ok()
+    }
+
+    /// Serves until `stop` resolves, then lets what is running finish, within the configured time.
+    ///
+    /// # Errors
+    /// Where the runtime cannot take a listener.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+        let (stopping, told) = watch::channel(false);
+        let (_open, never) = watch::channel(false);
+        let server = self.server;
+        let house = House::new(server, server.max_connections, told);
+        let public = Public { front: Arc::clone(&self.state.front), server };
+        let accepting: Vec<_> = self.doors.into_iter().map(|door| tokio::spawn(door.accept(house.clone(), public.clone()))).collect();
+        // The admin port answers until the very end, so that probes and scrapes see the draining.
+        let admin = tokio::spawn(self.admin.accept(House::new(server, ADMIN_PLACES, never), Admin(Arc::clone(&self.state))));
+        let watching = tokio::spawn(reload::watch(Arc::clone(&self.state)));
+        stop.await;
+        tracing::info!("stopping: no new connections, running requests may finish");
+        self.state.drain();
+        stopping.send_replace(true);
+        watching.abort();
+        for door in accepting {
+            door.await??;
+        }
+        if timeout(server.drain_timeout, house.empty(server.max_connections)).await.is_err() {
+            tracing::warn!("some connections did not finish in time and are closed");
+        }
+        admin.abort();
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Knows the app by its token, and lets it do what it was granted.
+//!
+//! Below it there is a [`Call`]: an app that may ask, a target that can be asked, and only such headers as may
+//! reach Azure. The token ends here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, ready};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::{HeaderValue, Response};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
+
+use super::Exchange;
+use crate::body::Body;
+use crate::call::Call;
+use crate::config::App;
+use crate::error::Error;
+use crate::headers::towards_azure;
+use crate::metrics::{Metrics, class};
+
+/// What every SDK of Azure's sends its key in.
+const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
+
+/// All apps by the hashes of their tokens.
+///
+/// Apps are found by the first eight bytes of the hash and then compared whole in constant time. What the look-up's
+/// time could tell is about a SHA-256, for which nobody can choose the bytes.
+#[derive(Debug, Default)]
+pub struct Apps(HashMap<[u8; 8], Vec<([u8; 32], Arc<App>)>>);
+
+impl Apps {
+    /// Sorts apps by their tokens.
+    pub fn new(apps: &[App]) -> Self {
+        let mut by_hash = Self::default();
+        for app in apps.iter().cloned().map(Arc::new) {
+            for token in &app.tokens {
+                by_hash.0.entry(start_of(token)).or_default().push((*token, Arc::clone(&app)));
+            }
+        }
+        by_hash
+    }
+
+    fn find(&self, token: &[u8]) -> Option<&Arc<App>> {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        let candidates = self.0.get(&start_of(&hash))?;
+        candidates.iter().find(|(known, _)| bool::from(known.ct_eq(&hash))).map(|(_, app)| app)
+    }
+}
+
+fn start_of(hash: &[u8; 32]) -> [u8; 8] {
+    *hash.first_chunk().unwrap_or(&[0; 8])
+}
+
+/// The row.
+#[derive(Debug, Clone)]
+pub struct Authenticate<S> {
+    inner: S,
+    apps: Arc<Apps>,
+    metrics: Arc<Metrics>,
+}
+
+/// Knows apps by their tokens.
+pub fn authenticate<S>(apps: Arc<Apps>, metrics: Arc<Metrics>) -> impl Layer<S, Service = Authenticate<S>> + Clone {
+    layer_fn(move |inner| Authenticate { inner, apps: Arc::clone(&apps), metrics: Arc::clone(&metrics) })
+}
+
+impl<S> Service<Exchange> for Authenticate<S>
+where
+    S: Service<Call, Response = Response<Body>, Error = Error>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, exchange: Exchange) -> Self::Future {
+        let app = match self.app(exchange.request.headers()) {
+            Ok(app) => app,
+            Err(error) => return ready(Err(error)).boxed(),
+        };
+        let by_class = self.metrics.app_requests_total.clone();
+        let name = Arc::clone(&app);
+        let answer = self.open(app, exchange).map(|call| self.inner.call(call));
+        async move {
+            let answer = match answer {
+                Ok(answer) => answer.await,
+                Err(error) => Err(error),
+            };
+            let status = answer.as_ref().map_or_else(Error::status, Response::status);
+            by_class.with_label_values(&[name.name.as_str(), class(status)]).inc();
+            answer
+        }
+        .boxed()
+    }
+}
+
+impl<S> Authenticate<S> {
+    fn app(&self, headers: &HeaderMap) -> Result<Arc<App>, Error> {
+        let count = |method, result| self.metrics.app_auth_total.with_label_values(&[method, result]).inc();
+        let token = token(headers).inspect_err(|_| count("token", "malformed"))?;
+        let Some(token) = token else {
+            count("none", "missing");
+            return Err(Error::Unauthorized);
+        };
+        let app = self.apps.find(token).cloned();
+        count("token", if app.is_some() { "ok" } else { "unknown" });
+        app.ok_or(Error::Unauthorized)
+    }
+
+    fn open(&self, app: Arc<App>, exchange: Exchange) -> Result<Call, Error> {
+        let target = exchange.target?;
+        if !app.routes.contains(&target.route) {
+            self.metrics.app_auth_total.with_label_values(&["token", "route"]).inc();
+            return Err(Error::Forbidden(target.route));
+        }
+        let headers = towards_azure(exchange.request.headers());
+        Ok(Call { app, target, headers, body: exchange.request.into_body() })
+    }
+}
+
+/// The token of a request: from the SDKs' header, else from a bearer token.
+fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Error> {
+    if let Some(key) = single(headers, SUBSCRIPTION_KEY)? {
+        return Ok(Some(key.as_bytes()));
+    }
+    let Some(authorization) = single(headers, AUTHORIZATION)? else { return Ok(None) };
+    // RFC 9110 §11.1: the scheme's name is compared without regard to case.
+    let (scheme, token) = authorization.as_bytes().split_at_checked(7).unwrap_or_default();
+    Ok(scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii_start()))
+}
+
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Error> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(Error::BadArgument("The token is given twice.".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use http::Request;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::call::{Page, Target};
+    use crate::liveness::{Resource, Route};
+
+    async fn ask(headers: &[(&str, &str)], target: Result<Target, Error>) -> Result<String, Error> {
+        let tokens = ["one", "two"].map(|token| Sha256::digest(token).into()).to_vec();
+        let app = App { name: "a".into(), tokens, upstream: 0, routes: HashSet::from([Route::Session]) };
+        let mut request = Request::builder();
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let inner = service_fn(|call: Call| async move {
+            assert!(!format!("{call:?}").contains("one"));
+            Ok(Response::builder().header("app", call.app.name.as_str()).body(Body::Empty).unwrap())
+        });
+        let row = authenticate(Arc::new(Apps::new(&[app])), Arc::new(Metrics::new().unwrap()));
+        let exchange = Exchange { request: request.body(Body::Empty).unwrap(), target };
+        let answer = row.layer(inner).oneshot(exchange).await?;
+        Ok(answer.headers()["app"].to_str().unwrap().to_owned())
+    }
+
+    fn target(path: &str, route: Route) -> Result<Target, Error> {
+        Ok(Target { route, resource: Resource::parse(path).unwrap(), page: Page::default() })
+    }
+
+    fn session() -> Result<Target, Error> {
+        target("/face/v1.2/detectLiveness-sessions/abc", Route::Session)
+    }
+
+    #[tokio::test]
+    async fn a_token_is_taken_from_either_header() {
+        for header in [("ocp-apim-subscription-key", "one"), ("ocp-apim-subscription-key", "two"), ("authorization", "Bearer two"), ("authorization", "bearer  one")] {
+            assert_eq!(ask(&[header], session()).await, Ok("a".to_owned()), "{header:?}");
+        }
+        // The SDKs' header is the one that counts.
+        assert_eq!(ask(&[("ocp-apim-subscription-key", "bad"), ("authorization", "Bearer one")], session()).await, Err(Error::Unauthorized));
+    }
+
+    #[tokio::test]
+    async fn strangers_learn_nothing() {
+        for headers in [&[][..], &[("ocp-apim-subscription-key", "")], &[("ocp-apim-subscription-key", "three")], &[("authorization", "Basic one")], &[("authorization", "Bearer")]] {
+            assert_eq!(ask(headers, session()).await, Err(Error::Unauthorized), "{headers:?}");
+            assert_eq!(ask(headers, Err(Error::NoSuchPath(None))).await, Err(Error::Unauthorized));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_app_may_do_only_what_it_was_granted() {
+        let key = [("ocp-apim-subscription-key", "one")];
+        let create = target("/face/v1.2/detectLiveness-sessions", Route::Create);
+        assert_eq!(ask(&key, create).await, Err(Error::Forbidden(Route::Create)));
+        assert_eq!(ask(&key, Err(Error::NoSuchPath(None))).await, Err(Error::NoSuchPath(None)));
+        let twice = [("ocp-apim-subscription-key", "one"), ("ocp-apim-subscription-key", "one")];
+        assert!(matches!(ask(&twice, session()).await, Err(Error::BadArgument(_))));
+    }
+}

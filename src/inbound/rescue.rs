@@ -1,0 +1,154 @@
+//! Turns what went wrong into an answer: an [`Error`] into Azure's error shape, a panic into a 500.
+//!
+//! Below it rows may fail; above it everything is an answer. A failure is logged here, once.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response};
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
+
+use super::Exchange;
+use crate::body::Body;
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+/// Azure's name for the header that repeats the error's code.
+pub const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// The row.
+#[derive(Debug, Clone)]
+pub struct Rescue<S> {
+    inner: S,
+    metrics: Arc<Metrics>,
+}
+
+/// Makes answers of errors and panics.
+pub fn rescue<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Rescue<S>> + Clone {
+    layer_fn(move |inner| Rescue { inner, metrics: Arc::clone(&metrics) })
+}
+
+impl<S> Service<Exchange> for Rescue<S>
+where
+    S: Service<Exchange, Response = Response<Body>, Error = Error>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // The rows below are always ready; a row that was not would answer an error when called.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, exchange: Exchange) -> Self::Future {
+        let route = exchange.label();
+        let metrics = Arc::clone(&self.metrics);
+        let inner = &mut self.inner;
+        let started = std::panic::catch_unwind(AssertUnwindSafe(|| inner.call(exchange)));
+        Box::pin(async move {
+            let outcome = match started {
+                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
+            let error = match outcome {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => error,
+                // The panic's own message is printed by the hook; it could hold anything and goes nowhere else.
+                Err(_) => Error::Internal,
+            };
+            if let Some(reason) = error.rejection() {
+                metrics.http_requests_rejected_total.with_label_values(&[route, reason]).inc();
+            }
+            if error.status().is_server_error() {
+                tracing::warn!(route, code = error.code(), status = error.status().as_u16(), "{error}");
+            }
+            Ok(answer(&error))
+        })
+    }
+}
+
+/// An error's answer. `{"error":{"code":…,"message":…}}` is the shape of the Face service's own errors.
+pub fn answer(error: &Error) -> Response<Body> {
+    let mut answer = Response::new(Body::Whole(body(error.code(), &error.to_string())));
+    *answer.status_mut() = error.status();
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(ERROR_CODE, HeaderValue::from_static(error.code()));
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    match error {
+        // RFC 9110 §15.5.2: a 401 names the way to authenticate.
+        Error::Unauthorized => _ = headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        // RFC 9110 §15.5.6: a 405 names the methods that there are.
+        Error::MethodNotAllowed(methods) => _ = headers.insert(ALLOW, HeaderValue::from_static(methods)),
+        _ => {}
+    }
+    if let Some(kind) = error.proxy_status()
+        && let Ok(status) = HeaderValue::from_str(&format!("livegate; error={kind}"))
+    {
+        headers.insert(PROXY_STATUS, status);
+    }
+    answer
+}
+
+/// The body of an error.
+pub fn body(code: &str, message: &str) -> Bytes {
+    serde_json::json!({ "error": { "code": code, "message": message } }).to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http_body_util::BodyExt as _;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    fn exchange() -> Exchange {
+        Exchange { request: Request::new(Body::Empty), target: Err(Error::NoSuchPath(None)) }
+    }
+
+    async fn told(outcome: impl Fn() -> Result<Response<Body>, Error> + Clone + Send + 'static) -> (u16, HeaderValue, String) {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let inner = service_fn(move |_: Exchange| {
+            let outcome = outcome.clone();
+            async move { outcome() }
+        });
+        let answer = rescue(metrics).layer(inner).oneshot(exchange()).await.unwrap();
+        let code = answer.headers().get(ERROR_CODE).cloned().unwrap_or(HeaderValue::from_static("-"));
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, code, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_error_has_azures_shape() {
+        let (status, code, body) = told(|| Err(Error::BadArgument("No \"good\".".into()))).await;
+        assert_eq!((status, code.to_str().unwrap()), (400, "BadArgument"));
+        assert_eq!(body, r#"{"error":{"code":"BadArgument","message":"No \"good\"."}}"#);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_tells_nothing() {
+        let (status, code, body) = told(|| panic!("secret")).await;
+        assert_eq!((status, code.to_str().unwrap()), (500, "InternalServerError"));
+        assert!(!body.contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_passes() {
+        assert_eq!(told(|| Ok(Response::new(Body::Empty))).await.0, 200);
+    }
+}

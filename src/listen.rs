@@ -1,0 +1,195 @@
+//! Where connections come in: accepts them, shakes hands, and lets HTTP/1.1 or HTTP/2 speak, all within limits.
+
+mod refusal;
+mod stream;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use self::stream::Stream;
+use crate::body::Body;
+use crate::config;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How often a resting HTTP/2 connection is asked whether it lives; without an answer it is closed.
+const PING: Duration = Duration::from_secs(20);
+
+/// How long to rest when no connection can be accepted, mostly for want of file descriptors.
+const REST: Duration = Duration::from_millis(50);
+
+/// What serves requests on a connection.
+pub trait Serve: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static {}
+
+impl<S> Serve for S where S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static {}
+
+/// An address that is listened at.
+#[derive(Debug)]
+pub struct Door {
+    listener: std::net::TcpListener,
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+}
+
+/// What all doors of one side share: limits, places for connections, and the word to stop.
+#[derive(Debug, Clone)]
+pub struct House {
+    server: config::Server,
+    places: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Door {
+    /// Listens at an address.
+    ///
+    /// # Errors
+    /// What the operating system says, for example that the address is taken.
+    pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let tls = tls.map(|config| Arc::new(ArcSwap::new(config)));
+        Ok(Self { listener: socket.into(), tls })
+    }
+
+    /// The address, with the port that was free where none was asked for.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where the certificate can be exchanged; none for plain HTTP.
+    pub const fn tls(&self) -> Option<&Arc<ArcSwap<ServerConfig>>> {
+        self.tls.as_ref()
+    }
+
+    /// Accepts connections until told to stop. Those that are open then go on by themselves: see [`House::empty`].
+    ///
+    /// # Errors
+    /// Where the runtime cannot take the listener.
+    pub async fn accept(self, house: House, service: impl Serve) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.listener)?;
+        let mut stop = house.stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                accepted = listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(REST).await;
+                    continue;
+                }
+            };
+            // The surplus is closed at once: waiting would only hide that the gateway is full.
+            let Ok(place) = Arc::clone(&house.places).try_acquire_owned() else { continue };
+            let connection = house.clone().connection(stream, self.tls.clone(), service.clone());
+            tokio::spawn(async move {
+                connection.await;
+                drop(place);
+            });
+        }
+    }
+}
+
+impl House {
+    /// A house with so many places, and what tells it to stop.
+    pub fn new(server: config::Server, places: usize, stop: watch::Receiver<bool>) -> Self {
+        Self { server, places: Arc::new(Semaphore::new(places)), stop }
+    }
+
+    /// Waits until every connection has ended.
+    pub async fn empty(&self, places: usize) {
+        let places = u32::try_from(places).unwrap_or(u32::MAX);
+        drop(self.places.acquire_many(places).await);
+    }
+
+    async fn connection(mut self, stream: TcpStream, tls: Option<Arc<ArcSwap<ServerConfig>>>, service: impl Serve) {
+        // Answers are written whole; waiting for more to send would only delay them.
+        drop(stream.set_nodelay(true));
+        match tls {
+            Some(tls) => {
+                let accept = TlsAcceptor::from(tls.load_full()).accept(stream);
+                let Some(stream) = self.unless_stopped(accept).await else { return };
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.speak(Stream::new(stream), http2, service).await;
+            }
+            None => {
+                let Some(stream) = self.unless_stopped(Stream::sniff(stream)).await else { return };
+                let http2 = stream.prefers_http2();
+                self.speak(stream, http2, service).await;
+            }
+        }
+    }
+
+    /// The beginning of a connection: it must come in time, and is dropped where the gateway stops meanwhile.
+    async fn unless_stopped<T>(&mut self, beginning: impl Future<Output = io::Result<T>>) -> Option<T> {
+        tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => None,
+            begun = timeout(self.server.header_timeout, beginning) => begun.ok()?.ok(),
+        }
+    }
+
+    /// Serves a connection to its end. Its errors are the client's: it left, or did not speak HTTP.
+    async fn speak<T>(mut self, stream: Stream<T>, http2: bool, service: impl Serve)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let server = &self.server;
+        if http2 {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING);
+            builder.max_concurrent_streams(server.max_streams);
+            builder.max_header_list_size(u32::try_from(server.max_header_bytes).unwrap_or(u32::MAX));
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                _ = self.stop.wait_for(|stop| *stop) => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        } else {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout);
+            builder.max_header_size(server.max_header_bytes);
+            if server.max_headers != HYPER_MAX_HEADERS {
+                builder.max_headers(server.max_headers);
+            }
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                _ = self.stop.wait_for(|stop| *stop) => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
+
+/// What hyper allows unless told otherwise. Telling it otherwise moves its table of fields to the heap.
+const HYPER_MAX_HEADERS: usize = 100;
