@@ -32,10 +32,8 @@ pub(super) fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
         source.report(error.span().unwrap_or(0..0), error.message().to_owned());
     }
     // What follows from broken syntax would only hide the mistake itself.
-    let config = match source.mistakes.borrow().is_empty() {
-        true => document_of(&Table::new(&source, document.get_ref(), 0..0), &files),
-        false => None,
-    };
+    let readable = source.mistakes.borrow().is_empty();
+    let config = if readable { document_of(&Table::new(&source, document.get_ref(), 0..0), &files) } else { None };
     let mut mistakes = source.mistakes.into_inner();
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     match config {

@@ -86,6 +86,17 @@ impl Session {
         self.gets = 0;
     }
 
+    /// Takes up to `count` steps at the times that the plan has for them, the present at the latest.
+    pub(super) fn live_through(&mut self, count: usize, now: Moment) {
+        for _ in 0..count {
+            let Some(due) = self.plan.due(self.steps.len()) else {
+                return;
+            };
+            let last = self.steps.last().copied().unwrap_or(self.created);
+            self.steps.push(last.plus_millis(due.millis).min(now));
+        }
+    }
+
     /// Gives the session another future; what has happened stays as far as the new plan has it.
     pub(super) fn replan(&mut self, plan: Plan) {
         self.steps.truncate(plan.steps());
@@ -252,6 +263,19 @@ mod tests {
         session.replan(serde_json::from_str(r#"{"manual":true,"attempts":[{},{}]}"#).unwrap());
         assert_eq!(session.ga_status(), "Running");
         assert_eq!(session.ended().count(), 1);
+    }
+
+    #[test]
+    fn a_past_is_lived_through_at_its_own_times() {
+        let mut session = session(r#"{"attempts":[{},{}]}"#);
+        let now = session.created.plus_millis(2500);
+        session.live_through(usize::MAX, now);
+        let ends: Vec<_> = session
+            .ended()
+            .map(|(.., at)| at.millis_since(session.created))
+            .collect();
+        assert_eq!(ends, [2000, 2500]);
+        assert!(session.finished());
     }
 
     #[test]

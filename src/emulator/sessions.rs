@@ -76,15 +76,17 @@ impl SessionSpec {
         session.model_version = self.model_version;
         session.expected_client_ip = self.expected_client_ip;
         session.abuse_monitoring = world.abuse_monitoring;
-        let change = SessionChange {
-            plan: None,
-            advance: self.advance,
-            finish: self.finish,
-            expired: Some(self.expired),
-            session_body: self.session_body,
-            audit_body: self.audit_body,
-        };
-        change.apply(&mut session, now);
+        session.forced_expired = self.expired;
+        session.session_body = self.session_body;
+        session.audit_body = self.audit_body;
+        session.live_through(
+            if self.finish {
+                usize::MAX
+            } else {
+                self.advance
+            },
+            now,
+        );
         world.store.put(session);
     }
 }

@@ -160,14 +160,14 @@ mod tests {
     use crate::liveness::{Resource, Route};
 
     async fn ask(headers: &[(&str, &str)], target: Result<Target, Error>) -> Result<String, Error> {
-        let tokens = ["one", "two"].map(|token| Sha256::digest(token).into()).to_vec();
+        let tokens = ["token-1", "token-2"].map(|token| Sha256::digest(token).into()).to_vec();
         let app = App { name: "a".into(), tokens, upstream: 0, routes: HashSet::from([Route::Session]) };
         let mut request = Request::builder();
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let inner = service_fn(|call: Call| async move {
-            assert!(!format!("{call:?}").contains("one"));
+            assert!(!format!("{call:?}").contains("token-1"));
             Ok(Response::builder().header("app", call.app.name.as_str()).body(Body::Empty).unwrap())
         });
         let row = authenticate(Arc::new(Apps::new(&[app])), Arc::new(Metrics::new().unwrap()));
@@ -186,16 +186,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_taken_from_either_header() {
-        for header in [("ocp-apim-subscription-key", "one"), ("ocp-apim-subscription-key", "two"), ("authorization", "Bearer two"), ("authorization", "bearer  one")] {
+        for header in [("ocp-apim-subscription-key", "token-1"), ("ocp-apim-subscription-key", "token-2"), ("authorization", "Bearer token-2"), ("authorization", "bearer  token-1")] {
             assert_eq!(ask(&[header], session()).await, Ok("a".to_owned()), "{header:?}");
         }
         // The SDKs' header is the one that counts.
-        assert_eq!(ask(&[("ocp-apim-subscription-key", "bad"), ("authorization", "Bearer one")], session()).await, Err(Error::Unauthorized));
+        assert_eq!(ask(&[("ocp-apim-subscription-key", "bad"), ("authorization", "Bearer token-1")], session()).await, Err(Error::Unauthorized));
     }
 
     #[tokio::test]
     async fn strangers_learn_nothing() {
-        for headers in [&[][..], &[("ocp-apim-subscription-key", "")], &[("ocp-apim-subscription-key", "three")], &[("authorization", "Basic one")], &[("authorization", "Bearer")]] {
+        for headers in [&[][..], &[("ocp-apim-subscription-key", "")], &[("ocp-apim-subscription-key", "three")], &[("authorization", "Basic token-1")], &[("authorization", "Bearer")]] {
             assert_eq!(ask(headers, session()).await, Err(Error::Unauthorized), "{headers:?}");
             assert_eq!(ask(headers, Err(Error::NoSuchPath(None))).await, Err(Error::Unauthorized));
         }
@@ -203,11 +203,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_app_may_do_only_what_it_was_granted() {
-        let key = [("ocp-apim-subscription-key", "one")];
+        let key = [("ocp-apim-subscription-key", "token-1")];
         let create = target("/face/v1.2/detectLiveness-sessions", Route::Create);
         assert_eq!(ask(&key, create).await, Err(Error::Forbidden(Route::Create)));
         assert_eq!(ask(&key, Err(Error::NoSuchPath(None))).await, Err(Error::NoSuchPath(None)));
-        let twice = [("ocp-apim-subscription-key", "one"), ("ocp-apim-subscription-key", "one")];
+        let twice = [("ocp-apim-subscription-key", "token-1"), ("ocp-apim-subscription-key", "token-1")];
         assert!(matches!(ask(&twice, session()).await, Err(Error::BadArgument(_))));
     }
 }

@@ -88,12 +88,13 @@ pub fn answer(error: &Error) -> Response<Body> {
     if let Some(seconds) = error.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    match error {
-        // RFC 9110 §15.5.2: a 401 names the way to authenticate.
-        Error::Unauthorized => _ = headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-        // RFC 9110 §15.5.6: a 405 names the methods that there are.
-        Error::MethodNotAllowed(methods) => _ = headers.insert(ALLOW, HeaderValue::from_static(methods)),
-        _ => {}
+    // RFC 9110 §15.5.2: a 401 names the way to authenticate.
+    if *error == Error::Unauthorized {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    // RFC 9110 §15.5.6: a 405 names the methods that there are.
+    if let Error::MethodNotAllowed(methods) = error {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
     }
     if let Some(kind) = error.proxy_status()
         && let Ok(status) = HeaderValue::from_str(&format!("livegate; error={kind}"))
