@@ -49,13 +49,21 @@ impl Body {
         if inner.is_end_stream() {
             return Self::Empty;
         }
-        Self::Stream(Box::new(Stream { inner, left: limit, deadline: Box::pin(sleep(time)) }))
+        Self::Stream(Box::new(Stream {
+            inner,
+            left: limit,
+            deadline: Box::pin(sleep(time)),
+        }))
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::Empty } else { Self::Whole(bytes) }
+        if bytes.is_empty() {
+            Self::Empty
+        } else {
+            Self::Whole(bytes)
+        }
     }
 }
 
@@ -63,7 +71,10 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Whole(bytes) => {
@@ -93,7 +104,10 @@ impl HttpBody for Body {
 }
 
 impl Stream {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(BodyError::TooSlow)));
         }
@@ -106,7 +120,10 @@ impl Stream {
     }
 
     fn admit(&mut self, data: Bytes) -> Result<Frame<Bytes>, BodyError> {
-        self.left = self.left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
+        self.left = self
+            .left
+            .checked_sub(data.len() as u64)
+            .ok_or(BodyError::TooLarge)?;
         Ok(Frame::data(data))
     }
 }

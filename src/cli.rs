@@ -39,7 +39,9 @@ enum Command {
         config: PathBuf,
     },
     /// Read a configuration and every file it names, and tell all mistakes at once.
-    #[command(after_help = "Example: livegate check --config config/livegate.toml\nEnds with 0 where all is well, else with 2.")]
+    #[command(
+        after_help = "Example: livegate check --config config/livegate.toml\nEnds with 0 where all is well, else with 2."
+    )]
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -49,14 +51,18 @@ enum Command {
         json: bool,
     },
     /// Run an emulator and a gateway in front of it, with no configuration and no Azure account.
-    #[command(after_help = "Example: livegate demo\nWith --once it tries each feature, prints what it asked and got, and ends with 0 only if all was right.")]
+    #[command(
+        after_help = "Example: livegate demo\nWith --once it tries each feature, prints what it asked and got, and ends with 0 only if all was right."
+    )]
     Demo {
         /// Try each feature once and end.
         #[arg(long)]
         once: bool,
     },
     /// Run an emulator of Azure's liveness API on loopback, for development and tests.
-    #[command(after_help = "Example: livegate emulate --listen 127.0.0.1:9000 --key my-key\ndocs/EMULATOR.md tells what it can be made to do.")]
+    #[command(
+        after_help = "Example: livegate emulate --listen 127.0.0.1:9000 --key my-key\ndocs/EMULATOR.md tells what it can be made to do."
+    )]
     Emulate {
         /// The address to listen at; port 0 takes a free one.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
@@ -104,7 +110,11 @@ pub fn run() -> ExitCode {
         Command::Serve { config } => serve::serve(&config),
         Command::Check { config, json } => check::check(&config, json),
         Command::Demo { once } => demo::demo(once),
-        Command::Emulate { listen, keys, script } => emulate::emulate(listen, keys, script.as_deref()),
+        Command::Emulate {
+            listen,
+            keys,
+            script,
+        } => emulate::emulate(listen, keys, script.as_deref()),
         Command::Token { name } => token::token(&name),
         Command::Health { admin } => health::health(&admin),
     };
@@ -126,8 +136,15 @@ fn say(line: impl Display) {
 /// Logs go to standard error: for people on a terminal, as JSON otherwise. `RUST_LOG` chooses.
 fn start_logging(usual: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    let started = if io::stderr().is_terminal() { builder.try_init() } else { builder.json().flatten_event(true).try_init() };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
+    let started = if io::stderr().is_terminal() {
+        builder.try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
     // A second start in one process keeps the first.
     drop(started);
 }
@@ -144,7 +161,10 @@ fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
 /// Resolves on SIGTERM or SIGINT.
 async fn told_to_stop() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

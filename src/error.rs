@@ -15,7 +15,9 @@ pub enum Error {
     #[error("{0}")]
     BadArgument(Cow<'static, str>),
     /// No app token, or one that nobody has.
-    #[error("Access denied: send a valid app token of this gateway in Ocp-Apim-Subscription-Key or as a bearer token.")]
+    #[error(
+        "Access denied: send a valid app token of this gateway in Ocp-Apim-Subscription-Key or as a bearer token."
+    )]
     Unauthorized,
     /// The app's token is good, but it was not granted this route.
     #[error("This app was not granted the route '{}'.", .0.as_str())]
@@ -122,7 +124,9 @@ impl Error {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::NoKey | Self::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

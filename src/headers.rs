@@ -4,8 +4,9 @@
 //! being new. Towards the app everything passes but what is listed here, since Azure's answers reach the app whole.
 
 use http::header::{
-    ACCEPT, ACCEPT_LANGUAGE, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_LANGUAGE, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
 };
 use uuid::Uuid;
 
@@ -65,10 +66,14 @@ pub fn towards_azure(from: &HeaderMap) -> HeaderMap {
     // Azure documents `client-request-id`; its SDKs send the other name. Both are made where absent.
     let sdk = from.get(&MS_CLIENT_REQUEST_ID).cloned();
     let documented = from.get(&CLIENT_REQUEST_ID).cloned();
-    let id = documented.or_else(|| sdk.clone()).unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
+    let id = documented
+        .or_else(|| sdk.clone())
+        .unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
     headers.insert(MS_CLIENT_REQUEST_ID, sdk.unwrap_or_else(|| id.clone()));
     headers.insert(CLIENT_REQUEST_ID, id);
-    let trace = from.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
+    let trace = from
+        .get(&TRACEPARENT)
+        .filter(|value| is_traceparent(value.as_bytes()));
     if let (Some(_), Some(state)) = (trace, from.get(&TRACESTATE)) {
         headers.insert(TRACESTATE, state.clone());
     }
@@ -79,14 +84,19 @@ pub fn towards_azure(from: &HeaderMap) -> HeaderMap {
 
 /// Takes out of an answer what must not reach the app.
 pub fn towards_app(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = connection_options(headers).filter_map(|name| name.parse().ok()).collect();
+    let named: Vec<HeaderName> = connection_options(headers)
+        .filter_map(|name| name.parse().ok())
+        .collect();
     for name in named.iter().chain(&NOT_TOWARDS_APP) {
         headers.remove(name);
     }
 }
 
 fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let values = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -97,12 +107,17 @@ fn is_named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
 /// W3C Trace Context §3.2: version, trace id, parent id and flags, in lower-case hex; neither id all zero.
 fn is_traceparent(value: &[u8]) -> bool {
     let parts: Vec<_> = value.split(|byte| *byte == b'-').collect();
-    let hex = |part: &[u8]| part.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
+    let hex = |part: &[u8]| {
+        part.iter()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte))
+    };
     let zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
     match parts.as_slice() {
         [version, trace, parent, flags] => {
             parts.iter().map(|part| part.len()).eq([2, 32, 16, 2])
-                && [version, trace, parent, flags].into_iter().all(|part| hex(part))
+                && [version, trace, parent, flags]
+                    .into_iter()
+                    .all(|part| hex(part))
                 && *version != b"ff"
                 && !zero(trace)
                 && !zero(parent)
@@ -151,15 +166,34 @@ mod tests {
         ]));
         let mut names: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["accept", "client-request-id", "content-type", "traceparent", "via", "x-ms-client-request-id"]);
+        assert_eq!(
+            names,
+            [
+                "accept",
+                "client-request-id",
+                "content-type",
+                "traceparent",
+                "via",
+                "x-ms-client-request-id"
+            ]
+        );
     }
 
     #[test]
     fn the_sdks_request_id_is_copied_to_the_documented_name() {
         let sent = towards_azure(&map(&[("x-ms-client-request-id", "one")]));
-        assert_eq!((&sent["client-request-id"], &sent["x-ms-client-request-id"]), (&"one".parse().unwrap(), &"one".parse().unwrap()));
-        let sent = towards_azure(&map(&[("x-ms-client-request-id", "one"), ("client-request-id", "two")]));
-        assert_eq!((&sent["client-request-id"], &sent["x-ms-client-request-id"]), (&"two".parse().unwrap(), &"one".parse().unwrap()));
+        assert_eq!(
+            (&sent["client-request-id"], &sent["x-ms-client-request-id"]),
+            (&"one".parse().unwrap(), &"one".parse().unwrap())
+        );
+        let sent = towards_azure(&map(&[
+            ("x-ms-client-request-id", "one"),
+            ("client-request-id", "two"),
+        ]));
+        assert_eq!(
+            (&sent["client-request-id"], &sent["x-ms-client-request-id"]),
+            (&"two".parse().unwrap(), &"one".parse().unwrap())
+        );
         let made = towards_azure(&HeaderMap::new());
         assert!(Uuid::try_parse_ascii(made["client-request-id"].as_bytes()).is_ok());
     }
@@ -168,8 +202,16 @@ mod tests {
     fn a_trace_is_passed_on_and_made_where_it_is_none() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let sent = towards_azure(&map(&[("traceparent", good), ("tracestate", "a=1")]));
-        assert_eq!((&sent["traceparent"], &sent["tracestate"]), (&good.parse().unwrap(), &"a=1".parse().unwrap()));
-        for bad in ["", "00-0-0-0", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"] {
+        assert_eq!(
+            (&sent["traceparent"], &sent["tracestate"]),
+            (&good.parse().unwrap(), &"a=1".parse().unwrap())
+        );
+        for bad in [
+            "",
+            "00-0-0-0",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
             let sent = towards_azure(&map(&[("traceparent", bad), ("tracestate", "a=1")]));
             assert!(is_traceparent(sent["traceparent"].as_bytes()));
             assert!(!sent.contains_key("tracestate"));

@@ -38,9 +38,31 @@ const PING: Duration = Duration::from_secs(20);
 const REST: Duration = Duration::from_millis(50);
 
 /// What serves requests on a connection.
-pub trait Serve: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static {}
+pub trait Serve:
+    Service<
+        Request<Incoming>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
 
-impl<S> Serve for S where S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static {}
+impl<S> Serve for S where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 /// An address that is listened at.
 #[derive(Debug)]
@@ -63,13 +85,20 @@ impl Door {
     /// # Errors
     /// What the operating system says, for example that the address is taken.
     pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let tls = tls.map(|config| Arc::new(ArcSwap::new(config)));
-        Ok(Self { listener: socket.into(), tls })
+        Ok(Self {
+            listener: socket.into(),
+            tls,
+        })
     }
 
     /// The address, with the port that was free where none was asked for.
@@ -107,8 +136,12 @@ impl Door {
                 }
             };
             // The surplus is closed at once: waiting would only hide that the gateway is full.
-            let Ok(place) = Arc::clone(&house.places).try_acquire_owned() else { continue };
-            let connection = house.clone().connection(stream, self.tls.clone(), service.clone());
+            let Ok(place) = Arc::clone(&house.places).try_acquire_owned() else {
+                continue;
+            };
+            let connection = house
+                .clone()
+                .connection(stream, self.tls.clone(), service.clone());
             tokio::spawn(async move {
                 connection.await;
                 drop(place);
@@ -120,7 +153,11 @@ impl Door {
 impl House {
     /// A house with so many places, and what tells it to stop.
     pub fn new(server: config::Server, places: usize, stop: watch::Receiver<bool>) -> Self {
-        Self { server, places: Arc::new(Semaphore::new(places)), stop }
+        Self {
+            server,
+            places: Arc::new(Semaphore::new(places)),
+            stop,
+        }
     }
 
     /// Waits until every connection has ended.
@@ -129,18 +166,27 @@ impl House {
         drop(self.places.acquire_many(places).await);
     }
 
-    async fn connection(mut self, stream: TcpStream, tls: Option<Arc<ArcSwap<ServerConfig>>>, service: impl Serve) {
+    async fn connection(
+        mut self,
+        stream: TcpStream,
+        tls: Option<Arc<ArcSwap<ServerConfig>>>,
+        service: impl Serve,
+    ) {
         // Answers are written whole; waiting for more to send would only delay them.
         drop(stream.set_nodelay(true));
         match tls {
             Some(tls) => {
                 let accept = TlsAcceptor::from(tls.load_full()).accept(stream);
-                let Some(stream) = self.unless_stopped(accept).await else { return };
+                let Some(stream) = self.unless_stopped(accept).await else {
+                    return;
+                };
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 self.speak(Stream::new(stream), http2, service).await;
             }
             None => {
-                let Some(stream) = self.unless_stopped(Stream::sniff(stream)).await else { return };
+                let Some(stream) = self.unless_stopped(Stream::sniff(stream)).await else {
+                    return;
+                };
                 let http2 = stream.prefers_http2();
                 self.speak(stream, http2, service).await;
             }
@@ -148,7 +194,10 @@ impl House {
     }
 
     /// The beginning of a connection: it must come in time, and is dropped where the gateway stops meanwhile.
-    async fn unless_stopped<T>(&mut self, beginning: impl Future<Output = io::Result<T>>) -> Option<T> {
+    async fn unless_stopped<T>(
+        &mut self,
+        beginning: impl Future<Output = io::Result<T>>,
+    ) -> Option<T> {
         tokio::select! {
             _ = self.stop.wait_for(|stop| *stop) => None,
             begun = timeout(self.server.header_timeout, beginning) => begun.ok()?.ok(),
@@ -163,9 +212,13 @@ impl House {
         let server = &self.server;
         if http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING);
+            builder
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING)
+                .keep_alive_timeout(PING);
             builder.max_concurrent_streams(server.max_streams);
-            builder.max_header_list_size(u32::try_from(server.max_header_bytes).unwrap_or(u32::MAX));
+            builder
+                .max_header_list_size(u32::try_from(server.max_header_bytes).unwrap_or(u32::MAX));
             let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
             tokio::select! {
                 _ = connection.as_mut() => return,
@@ -175,7 +228,9 @@ impl House {
             drop(connection.await);
         } else {
             let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout);
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(server.header_timeout);
             builder.max_header_size(server.max_header_bytes);
             if server.max_headers != HYPER_MAX_HEADERS {
                 builder.max_headers(server.max_headers);

@@ -2,16 +2,23 @@
 //!
 //! Label values come from closed sets and from the configuration, never from the wire. Units are base units.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 use tokio::time::Instant;
 
 use crate::error::Error;
 
 /// Seconds. Cache hits take tens of microseconds, so the edges begin far below those of OpenTelemetry's advice.
-const REQUEST_SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const REQUEST_SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
 
 /// Seconds. A call to Azure crosses a network and does work.
-const UPSTREAM_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
+const UPSTREAM_SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0,
+];
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:ident $([$($label:literal),+])? $(@ $buckets:expr)?;)+) => {
@@ -93,10 +100,20 @@ impl Metrics {
     }
 
     /// One exchange with Azure is over: how long it took, and what kept it from being of use.
-    pub fn observe_upstream(&self, upstream: &str, route: &str, start: Instant, error: Option<&Error>) {
-        self.upstream_request_duration_seconds.with_label_values(&[upstream, route]).observe(start.elapsed().as_secs_f64());
+    pub fn observe_upstream(
+        &self,
+        upstream: &str,
+        route: &str,
+        start: Instant,
+        error: Option<&Error>,
+    ) {
+        self.upstream_request_duration_seconds
+            .with_label_values(&[upstream, route])
+            .observe(start.elapsed().as_secs_f64());
         if let Some(kind) = error.and_then(Error::upstream_kind) {
-            self.upstream_errors_total.with_label_values(&[upstream, kind]).inc();
+            self.upstream_errors_total
+                .with_label_values(&[upstream, kind])
+                .inc();
         }
     }
 }
@@ -160,8 +177,17 @@ mod tests {
     fn the_table_holds_and_is_written() {
         let metrics = Metrics::new().unwrap();
         metrics.build_info.with_label_values(&["1"]).set(1);
-        let guard = InFlight::new(metrics.http_requests_in_flight.with_label_values(&["session"]));
-        assert!(metrics.text().unwrap().contains("livegate_http_requests_in_flight{route=\"session\"} 1\n"));
+        let guard = InFlight::new(
+            metrics
+                .http_requests_in_flight
+                .with_label_values(&["session"]),
+        );
+        assert!(
+            metrics
+                .text()
+                .unwrap()
+                .contains("livegate_http_requests_in_flight{route=\"session\"} 1\n")
+        );
         drop(guard);
         let text = metrics.text().unwrap();
         assert!(text.contains("livegate_http_requests_in_flight{route=\"session\"} 0\n"));

@@ -22,7 +22,9 @@ impl Secret {
         match value.trim() {
             "" => Err("the key is empty"),
             key if key.len() > LONGEST => Err("the key is longer than 512 bytes"),
-            key if !key.bytes().all(|byte| byte.is_ascii_graphic()) => Err("the key has characters that no key has (only visible ASCII is allowed)"),
+            key if !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err("the key has characters that no key has (only visible ASCII is allowed)")
+            }
             key => Ok(Self(Zeroizing::new(key.to_owned()))),
         }
     }
@@ -36,7 +38,13 @@ impl Secret {
 
     /// The first 8 hex digits of its SHA-256: the one way in which a key may be shown.
     pub fn fingerprint(&self) -> String {
-        const_hex::encode(Sha256::digest(self.0.as_bytes()).iter().take(4).copied().collect::<Vec<_>>())
+        const_hex::encode(
+            Sha256::digest(self.0.as_bytes())
+                .iter()
+                .take(4)
+                .copied()
+                .collect::<Vec<_>>(),
+        )
     }
 }
 
@@ -54,15 +62,29 @@ mod tests {
     fn a_key_is_trimmed_and_never_printed() {
         let key = Secret::parse(" 0123456789abcdef\n").unwrap();
         assert_eq!(key.header_value().unwrap(), "0123456789abcdef");
-        assert_eq!(format!("{key:?} {:?}", key.header_value().unwrap()), "Secret(9f9f5111) Sensitive");
+        assert_eq!(
+            format!("{key:?} {:?}", key.header_value().unwrap()),
+            "Secret(9f9f5111) Sensitive"
+        );
     }
 
     #[test]
     fn what_cannot_be_a_key_is_refused_without_telling_it() {
         let long = "k".repeat(513);
-        for bad in ["", " \n", "two words", "caf\u{e9}", "line\nline", "nul\0", long.as_str()] {
+        for bad in [
+            "",
+            " \n",
+            "two words",
+            "caf\u{e9}",
+            "line\nline",
+            "nul\0",
+            long.as_str(),
+        ] {
             let told = Secret::parse(bad).unwrap_err();
-            assert!(bad.trim().is_empty() || !told.contains(bad.trim()), "{told}");
+            assert!(
+                bad.trim().is_empty() || !told.contains(bad.trim()),
+                "{told}"
+            );
         }
     }
 }

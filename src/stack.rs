@@ -14,9 +14,9 @@ use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
 
+use crate::answer::Answerer;
 use crate::answer::ask::ask;
 use crate::answer::blank::blank;
-use crate::answer::Answerer;
 use crate::azure::again::again;
 use crate::azure::collect::collect;
 use crate::azure::key::key;
@@ -43,16 +43,26 @@ pub fn stack(config: &Config, upstreams: &[Arc<Azure>], metrics: &Arc<Metrics>) 
         let sender = sender(azure, metrics);
         let answerer = answerer(asker(sender.clone(), azure, metrics));
         let stream_timeout = config.server.stream_timeout;
-        (answerer, Relay { sender, azure: Arc::clone(azure), stream_timeout, metrics: Arc::clone(metrics) })
+        (
+            answerer,
+            Relay {
+                sender,
+                azure: Arc::clone(azure),
+                stream_timeout,
+                metrics: Arc::clone(metrics),
+            },
+        )
     });
-    let fork = Fork { rooms: rooms.collect() };
+    let fork = Fork {
+        rooms: rooms.collect(),
+    };
     let apps = Arc::new(Apps::new(&config.apps));
     // inbound: one unit is a request of an app.
     BoxCloneSyncService::new(
         ServiceBuilder::new()
             .layer(recognize(config.server.max_body)) // first, so that all others know the route
-            .layer(measure(Arc::clone(metrics)))      // outside of rescue, so that every answer is counted
-            .layer(rescue(Arc::clone(metrics)))       // outside of all that can fail
+            .layer(measure(Arc::clone(metrics))) // outside of rescue, so that every answer is counted
+            .layer(rescue(Arc::clone(metrics))) // outside of all that can fail
             .layer(authenticate(apps, Arc::clone(metrics))) // before anything is told or asked
             .service(fork),
     )
@@ -78,7 +88,9 @@ fn sender(azure: &Arc<Azure>, metrics: &Arc<Metrics>) -> Sender {
     let rows = ServiceBuilder::new()
         .layer(again(Arc::clone(azure), Arc::clone(metrics))) // outside of key, so that a second try has today's key
         .layer(key(Arc::clone(azure)));
-    Sender::new(rows.service(service_fn(move |ask| send(Arc::clone(&to), Arc::clone(&counted), ask))))
+    Sender::new(rows.service(service_fn(move |ask| {
+        send(Arc::clone(&to), Arc::clone(&counted), ask)
+    })))
 }
 
 /// Where the way parts: by the app's upstream, and by whether the answer is taken whole or streams.
@@ -101,8 +113,13 @@ impl Service<Call> for Fork {
             return std::future::ready(Err(Error::Internal)).boxed();
         };
         match call.target.route {
-            Route::Session | Route::Audit => answerer.oneshot(call).map_ok(|answer| answer.map(Body::from)).boxed(),
-            Route::Create | Route::Delete | Route::List | Route::Image => relay.oneshot(call).boxed(),
+            Route::Session | Route::Audit => answerer
+                .oneshot(call)
+                .map_ok(|answer| answer.map(Body::from))
+                .boxed(),
+            Route::Create | Route::Delete | Route::List | Route::Image => {
+                relay.oneshot(call).boxed()
+            }
         }
     }
 }

@@ -61,11 +61,24 @@ impl State {
     ///
     /// # Errors
     /// Where a resource cannot be prepared: see [`Azure::new`].
-    pub fn new(path: PathBuf, config: Config, certificates: Vec<Certificate>, metrics: Arc<Metrics>) -> Result<Self, String> {
-        let upstreams = config.upstreams.iter().map(|upstream| Azure::new(upstream).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+    pub fn new(
+        path: PathBuf,
+        config: Config,
+        certificates: Vec<Certificate>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, String> {
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|upstream| Azure::new(upstream).map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()?;
         let front = stack(&config, &upstreams, &metrics);
         let now = Timestamp::now();
-        let live = Live { config, upstreams, since: now };
+        let live = Live {
+            config,
+            upstreams,
+            since: now,
+        };
         let state = Self {
             metrics,
             started: now,
@@ -128,10 +141,15 @@ impl State {
             Err(mistakes) => {
                 self.count("invalid");
                 for mistake in &mistakes.0 {
-                    tracing::error!("the new configuration is refused, the old one stays: {mistake}");
+                    tracing::error!(
+                        "the new configuration is refused, the old one stays: {mistake}"
+                    );
                 }
                 let at = Timestamp::now().to_string();
-                self.failure.store(Some(Arc::new(Failure { at, mistakes: mistakes.0.clone() })));
+                self.failure.store(Some(Arc::new(Failure {
+                    at,
+                    mistakes: mistakes.0.clone(),
+                })));
             }
         }
         outcome
@@ -139,7 +157,11 @@ impl State {
 
     fn apply(&self, config: Config) -> Result<(), String> {
         let old = self.live();
-        let upstreams = config.upstreams.iter().map(|upstream| old.azure(upstream)).collect::<Result<Vec<_>, _>>()?;
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|upstream| old.azure(upstream))
+            .collect::<Result<Vec<_>, _>>()?;
         for told in restarts(&old.config, &config) {
             tracing::warn!("{told} changed: restart the gateway to apply it");
         }
@@ -152,8 +174,13 @@ impl State {
                 certificate.store(Arc::clone(tls));
             }
         }
-        self.front.store(Arc::new(stack(&config, &upstreams, &self.metrics)));
-        self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now() }));
+        self.front
+            .store(Arc::new(stack(&config, &upstreams, &self.metrics)));
+        self.live.store(Arc::new(Live {
+            config,
+            upstreams,
+            since: Timestamp::now(),
+        }));
         Ok(())
     }
 
@@ -163,10 +190,17 @@ impl State {
 
     fn count(&self, result: &str) {
         let good = result == "ok";
-        self.metrics.config_reloads_total.with_label_values(&[result]).inc();
-        self.metrics.config_last_reload_successful.set(i64::from(good));
+        self.metrics
+            .config_reloads_total
+            .with_label_values(&[result])
+            .inc();
+        self.metrics
+            .config_last_reload_successful
+            .set(i64::from(good));
         if good {
-            self.metrics.config_last_reload_success_timestamp_seconds.set(Timestamp::now().as_second());
+            self.metrics
+                .config_last_reload_success_timestamp_seconds
+                .set(Timestamp::now().as_second());
         }
     }
 
@@ -185,8 +219,15 @@ impl State {
 impl Live {
     /// The resource of an upstream: the one that there is, with its open connections, unless more than its keys changed.
     fn azure(&self, upstream: &Upstream) -> Result<Arc<Azure>, String> {
-        let keyless = |upstream: &Upstream| Upstream { keys: [None, None], ..upstream.clone() };
-        let same = self.config.upstreams.iter().position(|old| keyless(old) == keyless(upstream));
+        let keyless = |upstream: &Upstream| Upstream {
+            keys: [None, None],
+            ..upstream.clone()
+        };
+        let same = self
+            .config
+            .upstreams
+            .iter()
+            .position(|old| keyless(old) == keyless(upstream));
         match same.and_then(|index| self.upstreams.get(index)) {
             Some(azure) => Ok(Arc::clone(azure)),
             None => Azure::new(upstream).map(Arc::new),
@@ -196,9 +237,19 @@ impl Live {
 
 /// What a reload cannot change.
 fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
-    let addresses = |config: &Config| config.listeners.iter().map(|listener| (listener.address, listener.tls.is_some())).collect::<Vec<_>>();
+    let addresses = |config: &Config| {
+        config
+            .listeners
+            .iter()
+            .map(|listener| (listener.address, listener.tls.is_some()))
+            .collect::<Vec<_>>()
+    };
     // These two are part of the way of a request, which is built anew.
-    let fixed = |config: &Config| config::Server { max_body: 0, stream_timeout: std::time::Duration::ZERO, ..config.server };
+    let fixed = |config: &Config| config::Server {
+        max_body: 0,
+        stream_timeout: std::time::Duration::ZERO,
+        ..config.server
+    };
     let mut told = Vec::new();
     if addresses(old) != addresses(new) {
         told.push("[[listen]]");

@@ -63,7 +63,12 @@ pub(super) fn json(state: &State) -> String {
                 keys: azure.keys.status(),
             })
             .collect(),
-        apps: live.config.apps.iter().map(|app| app.name.as_str()).collect(),
+        apps: live
+            .config
+            .apps
+            .iter()
+            .map(|app| app.name.as_str())
+            .collect(),
     };
     serde_json::to_string_pretty(&status).unwrap_or_default()
 }
@@ -73,11 +78,26 @@ pub(super) fn text(state: &State) -> String {
     let live = state.live();
     let mut text = format!("livegate {}\n", env!("CARGO_PKG_VERSION"));
     let up = Timestamp::now().as_second() - state.started.as_second();
-    _ = writeln!(text, "{}, up for {up} s", state.not_ready().map_or("ready".to_owned(), |why| format!("not ready: {why}")));
+    _ = writeln!(
+        text,
+        "{}, up for {up} s",
+        state
+            .not_ready()
+            .map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"))
+    );
     for (upstream, azure) in live.config.upstreams.iter().zip(&live.upstreams) {
-        _ = writeln!(text, "upstream {}: {}://{}", upstream.name, upstream.scheme, upstream.authority);
+        _ = writeln!(
+            text,
+            "upstream {}: {}://{}",
+            upstream.name, upstream.scheme, upstream.authority
+        );
         for slot in azure.keys.status() {
-            _ = writeln!(text, "  key {}: {}", slot.slot, slot.fingerprint.as_deref().unwrap_or("none"));
+            _ = writeln!(
+                text,
+                "  key {}: {}",
+                slot.slot,
+                slot.fingerprint.as_deref().unwrap_or("none")
+            );
         }
     }
     for app in &live.config.apps {

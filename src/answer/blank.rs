@@ -40,12 +40,15 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let family = (call.target.route == Route::Session).then(|| call.target.resource.version.family());
+        let family =
+            (call.target.route == Route::Session).then(|| call.target.resource.version.family());
         let answer = self.inner.call(call);
         async move {
             let answer = answer.await?;
             Ok(match family {
-                Some(family) if answer.status() == StatusCode::OK => answer.map(|body| session::without_dead_token(family, body)),
+                Some(family) if answer.status() == StatusCode::OK => {
+                    answer.map(|body| session::without_dead_token(family, body))
+                }
                 _ => answer,
             })
         }

@@ -27,8 +27,15 @@ pub struct Again<S> {
 }
 
 /// Sends once more what a broken connection swallowed.
-pub fn again<S>(azure: Arc<Azure>, metrics: Arc<Metrics>) -> impl Layer<S, Service = Again<S>> + Clone {
-    layer_fn(move |inner| Again { inner, azure: Arc::clone(&azure), metrics: Arc::clone(&metrics) })
+pub fn again<S>(
+    azure: Arc<Azure>,
+    metrics: Arc<Metrics>,
+) -> impl Layer<S, Service = Again<S>> + Clone {
+    layer_fn(move |inner| Again {
+        inner,
+        azure: Arc::clone(&azure),
+        metrics: Arc::clone(&metrics),
+    })
 }
 
 impl<S> Service<Ask> for Again<S>
@@ -59,7 +66,10 @@ where
             }
             let answer = inner.oneshot(second).await;
             let outcome = if answer.is_ok() { "ok" } else { "failed" };
-            metrics.upstream_retries_total.with_label_values(&[azure.name.as_str(), "stale_connection", outcome]).inc();
+            metrics
+                .upstream_retries_total
+                .with_label_values(&[azure.name.as_str(), "stale_connection", outcome])
+                .inc();
             answer
         }
         .boxed()

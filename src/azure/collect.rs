@@ -30,8 +30,15 @@ pub struct Collect<S> {
 }
 
 /// Takes answers whole.
-pub fn collect<S>(azure: Arc<Azure>, metrics: Arc<Metrics>) -> impl Layer<S, Service = Collect<S>> + Clone {
-    layer_fn(move |inner| Collect { inner, azure: Arc::clone(&azure), metrics: Arc::clone(&metrics) })
+pub fn collect<S>(
+    azure: Arc<Azure>,
+    metrics: Arc<Metrics>,
+) -> impl Layer<S, Service = Collect<S>> + Clone {
+    layer_fn(move |inner| Collect {
+        inner,
+        azure: Arc::clone(&azure),
+        metrics: Arc::clone(&metrics),
+    })
 }
 
 impl<S> Service<Ask> for Collect<S>
@@ -65,12 +72,20 @@ where
 
 async fn whole(answer: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, Error> {
     let (mut parts, body) = answer.into_parts();
-    let body = Limited::new(body, limit).collect().await.map_err(|error| defect(&error))?.to_bytes();
+    let body = Limited::new(body, limit)
+        .collect()
+        .await
+        .map_err(|error| defect(&error))?
+        .to_bytes();
     towards_app(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
 }
 
 fn defect(error: &BoxError) -> Error {
-    let defect = if error.is::<LengthLimitError>() { Defect::TooLarge } else { Defect::Incomplete };
+    let defect = if error.is::<LengthLimitError>() {
+        Defect::TooLarge
+    } else {
+        Defect::Incomplete
+    };
     Error::UpstreamInvalidResponse(defect)
 }

@@ -32,8 +32,13 @@ pub fn client(upstream: &Upstream) -> Result<Client<Connector, Body>, String> {
     let connector = connector(upstream)?;
     let mut builder = Client::builder(TokioExecutor::new());
     // Without the timer, connections whose rest is over are not used any more but never closed either.
-    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(upstream.idle_timeout);
-    builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING).http2_keep_alive_timeout(PING);
+    builder
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(upstream.idle_timeout);
+    builder
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING);
     Ok(builder.build(connector))
 }
 
@@ -42,8 +47,15 @@ fn connector(upstream: &Upstream) -> Result<Connector, String> {
     http.set_nodelay(true);
     // The address says https, which this part of the connector would refuse.
     http.enforce_http(false);
-    let tls = HttpsConnectorBuilder::new().with_tls_config(tls(upstream)?).https_or_http().enable_http1();
-    let https = if upstream.http2 { tls.enable_http2().wrap_connector(http) } else { tls.wrap_connector(http) };
+    let tls = HttpsConnectorBuilder::new()
+        .with_tls_config(tls(upstream)?)
+        .https_or_http()
+        .enable_http1();
+    let https = if upstream.http2 {
+        tls.enable_http2().wrap_connector(http)
+    } else {
+        tls.wrap_connector(http)
+    };
     // HttpConnector's own timeout covers neither the name's resolution nor TLS.
     let limit = upstream.connect_timeout;
     Ok(BoxCloneSyncService::new(service_fn(move |uri: Uri| {
@@ -59,10 +71,17 @@ fn tls(upstream: &Upstream) -> Result<ClientConfig, String> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         roots.add_parsable_certificates(upstream.roots.iter().cloned());
         if roots.is_empty() {
-            return Err(format!("upstream {}: no root certificate to trust; install the system's or set ca_file", upstream.name));
+            return Err(format!(
+                "upstream {}: no root certificate to trust; install the system's or set ca_file",
+                upstream.name
+            ));
         }
     }
     let builder = ClientConfig::builder_with_provider(provider());
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    Ok(builder.with_root_certificates(Arc::new(roots)).with_no_client_auth())
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(builder
+        .with_root_certificates(Arc::new(roots))
+        .with_no_client_auth())
 }

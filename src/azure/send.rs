@@ -19,14 +19,25 @@ use crate::metrics::{InFlight, Metrics, code};
 ///
 /// # Errors
 /// Where no head came: see [`Error::upstream_kind`].
-pub async fn send(azure: Arc<Azure>, metrics: Arc<Metrics>, ask: Ask) -> Result<Response<Incoming>, Error> {
+pub async fn send(
+    azure: Arc<Azure>,
+    metrics: Arc<Metrics>,
+    ask: Ask,
+) -> Result<Response<Incoming>, Error> {
     let label = ask.label;
     let request = request(&azure, ask).ok_or(Error::Internal)?;
-    let in_flight = InFlight::new(metrics.upstream_requests_in_flight.with_label_values(&[azure.name.as_str()]));
+    let in_flight = InFlight::new(
+        metrics
+            .upstream_requests_in_flight
+            .with_label_values(&[azure.name.as_str()]),
+    );
     let outcome = azure.client.request(request).await;
     drop(in_flight);
     let answer = outcome.map_err(|error| cause(&error))?;
-    metrics.upstream_requests_total.with_label_values(&[azure.name.as_str(), label, code(answer.status())]).inc();
+    metrics
+        .upstream_requests_total
+        .with_label_values(&[azure.name.as_str(), label, code(answer.status())])
+        .inc();
     Ok(answer)
 }
 
@@ -34,7 +45,8 @@ fn request(azure: &Azure, ask: Ask) -> Option<Request<crate::body::Body>> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(azure.scheme.clone());
     parts.authority = Some(azure.authority.clone());
-    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(ask.path)).ok()?);
+    parts.path_and_query =
+        Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(ask.path)).ok()?);
     let mut request = Request::new(ask.body);
     *request.method_mut() = ask.method;
     *request.uri_mut() = Uri::from_parts(parts).ok()?;
@@ -56,7 +68,9 @@ fn cause(error: &legacy::Error) -> Error {
         return Error::Unreachable(match () {
             () if chain().any(|error| error.is::<Elapsed>()) => Unreachable::ConnectTimeout,
             () if chain().any(is_tls) => Unreachable::Tls,
-            () if chain().any(|error| error.to_string().starts_with("dns error")) => Unreachable::Dns,
+            () if chain().any(|error| error.to_string().starts_with("dns error")) => {
+                Unreachable::Dns
+            }
             () => Unreachable::Connect,
         });
     }
@@ -66,7 +80,9 @@ fn cause(error: &legacy::Error) -> Error {
     }
 }
 
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = error.source();
     std::iter::from_fn(move || {
         let this = next?;
@@ -77,6 +93,8 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 
 /// TLS errors come wrapped into an error of input and output, whose `source` skips them.
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(|error| error.get_ref());
     error.is::<rustls::Error>() || wrapped.is_some_and(|error| error.is::<rustls::Error>())
 }

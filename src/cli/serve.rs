@@ -11,7 +11,8 @@ pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     start_logging("info");
     let runtime = runtime(config.server.workers)?;
     let done = runtime.block_on(async {
-        let gateway = Gateway::bind(path, config).map_err(|told| Failure::Failed(told.join("\n")))?;
+        let gateway =
+            Gateway::bind(path, config).map_err(|told| Failure::Failed(told.join("\n")))?;
         for (address, tls) in gateway.addresses() {
             tracing::info!(listener = "public", %address, tls, "listening");
         }

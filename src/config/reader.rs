@@ -24,7 +24,9 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// Notes a mistake at a span of the file.
     pub(super) fn report(&self, span: Range<usize>, message: impl Into<String>) {
-        self.mistakes.borrow_mut().push(Mistake::at(self.file, self.text, span, message));
+        self.mistakes
+            .borrow_mut()
+            .push(Mistake::at(self.file, self.text, span, message));
     }
 
     /// Replaces every `${NAME}` by the environment's value.
@@ -37,7 +39,10 @@ impl Source<'_> {
                 return None;
             };
             let Some(value) = (self.environment)(name) else {
-                self.report(span.clone(), format!("the environment variable {name} is not set"));
+                self.report(
+                    span.clone(),
+                    format!("the environment variable {name} is not set"),
+                );
                 return None;
             };
             expanded.push_str(before);
@@ -58,28 +63,44 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(source: &'a Source<'a>, entries: &'a DeTable<'a>, span: Range<usize>) -> Self {
-        Self { source, span, entries, asked: RefCell::default() }
+    pub(super) fn new(
+        source: &'a Source<'a>,
+        entries: &'a DeTable<'a>,
+        span: Range<usize>,
+    ) -> Self {
+        Self {
+            source,
+            span,
+            entries,
+            asked: RefCell::default(),
+        }
     }
 
     /// The value of a key that may be left out.
     pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
         self.asked.borrow_mut().push(key);
-        self.entries.get(key).map(|value| Value { source: self.source, key, value })
+        self.entries.get(key).map(|value| Value {
+            source: self.source,
+            key,
+            value,
+        })
     }
 
     /// The value of a key that must be there.
     pub(super) fn require(&self, key: &'static str) -> Option<Value<'a>> {
         let value = self.get(key);
         if value.is_none() {
-            self.source.report(self.span.clone(), format!("'{key}' is missing here"));
+            self.source
+                .report(self.span.clone(), format!("'{key}' is missing here"));
         }
         value
     }
 
     /// The tables of an array of tables; none where the key is left out.
-    pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
-        self.get(key).map(|value| value.tables()).unwrap_or_default()
+    pub(super) fn tables(&self, key: &'static str) -> Vec<Self> {
+        self.get(key)
+            .map(|value| value.tables())
+            .unwrap_or_default()
     }
 
     /// Closes the table: what nobody asked for is unknown.
@@ -93,7 +114,10 @@ impl<'a> Table<'a> {
         for key in self.entries.keys() {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
-                self.source.report(key.span(), format!("unknown key '{name}'; known here: {}", asked.join(", ")));
+                self.source.report(
+                    key.span(),
+                    format!("unknown key '{name}'; known here: {}", asked.join(", ")),
+                );
             }
         }
     }
@@ -109,7 +133,8 @@ pub(super) struct Value<'a> {
 impl<'a> Value<'a> {
     /// Notes a mistake at this value. Returns `None`, as every reader of a wrong value does.
     pub(super) fn wrong<T>(&self, rule: &str) -> Option<T> {
-        self.source.report(self.value.span(), format!("'{}' {rule}", self.key));
+        self.source
+            .report(self.value.span(), format!("'{}' {rule}", self.key));
         None
     }
 
@@ -129,26 +154,47 @@ impl<'a> Value<'a> {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        let known = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
-        self.parsed(&format!("must be one of {known}"), |text| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
+        let known = words
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect::<Vec<_>>()
+            .join(", ");
+        self.parsed(&format!("must be one of {known}"), |text| {
+            words
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, value)| *value)
+        })
     }
 
     /// A whole number within bounds.
     pub(super) fn integer(&self, bounds: RangeInclusive<u64>) -> Option<u64> {
         let number = match self.value.get_ref() {
-            DeValue::Integer(digits) => u64::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok(),
-            DeValue::String(text) if text.contains("${") => self.source.expand(text, &self.value.span())?.parse().ok(),
+            DeValue::Integer(digits) => {
+                u64::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok()
+            }
+            DeValue::String(text) if text.contains("${") => {
+                self.source.expand(text, &self.value.span())?.parse().ok()
+            }
             _ => None,
         };
-        let rule = format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
-        number.filter(|number| bounds.contains(number)).or_else(|| self.wrong(&rule))
+        let rule = format!(
+            "must be a whole number from {} to {}",
+            bounds.start(),
+            bounds.end()
+        );
+        number
+            .filter(|number| bounds.contains(number))
+            .or_else(|| self.wrong(&rule))
     }
 
     /// `true` or `false`.
     pub(super) fn boolean(&self) -> Option<bool> {
         let value = match self.value.get_ref() {
             DeValue::Boolean(value) => Some(*value),
-            DeValue::String(text) if text.contains("${") => self.source.expand(text, &self.value.span())?.parse().ok(),
+            DeValue::String(text) if text.contains("${") => {
+                self.source.expand(text, &self.value.span())?.parse().ok()
+            }
             _ => None,
         };
         value.or_else(|| self.wrong("must be true or false"))
@@ -156,14 +202,26 @@ impl<'a> Value<'a> {
 
     /// A length of time such as `"250ms"`, within bounds.
     pub(super) fn duration(&self, bounds: RangeInclusive<Duration>) -> Option<Duration> {
-        let rule = format!("must be a time from {:?} to {:?}, written as in \"250ms\", \"30s\", \"5m\" or \"1h\"", bounds.start(), bounds.end());
-        self.parsed(&rule, |text| units::duration(text).filter(|time| bounds.contains(time)))
+        let rule = format!(
+            "must be a time from {:?} to {:?}, written as in \"250ms\", \"30s\", \"5m\" or \"1h\"",
+            bounds.start(),
+            bounds.end()
+        );
+        self.parsed(&rule, |text| {
+            units::duration(text).filter(|time| bounds.contains(time))
+        })
     }
 
     /// A number of bytes such as `"64MiB"`, within bounds.
     pub(super) fn size(&self, bounds: RangeInclusive<u64>) -> Option<u64> {
-        let rule = format!("must be a size from {} to {} bytes, written as in \"512B\", \"32KiB\", \"8MiB\" or \"1GiB\"", bounds.start(), bounds.end());
-        self.parsed(&rule, |text| units::size(text).filter(|size| bounds.contains(size)))
+        let rule = format!(
+            "must be a size from {} to {} bytes, written as in \"512B\", \"32KiB\", \"8MiB\" or \"1GiB\"",
+            bounds.start(),
+            bounds.end()
+        );
+        self.parsed(&rule, |text| {
+            units::size(text).filter(|size| bounds.contains(size))
+        })
     }
 
     /// A table.
@@ -185,11 +243,18 @@ impl<'a> Value<'a> {
     }
 
     /// The items of an array.
-    pub(super) fn items(&self) -> Vec<Value<'a>> {
+    pub(super) fn items(&self) -> Vec<Self> {
         let Some(items) = self.value.get_ref().as_array() else {
             return self.wrong("must be an array").unwrap_or_default();
         };
-        items.iter().map(|value| Value { source: self.source, key: self.key, value }).collect()
+        items
+            .iter()
+            .map(|value| Self {
+                source: self.source,
+                key: self.key,
+                value,
+            })
+            .collect()
     }
 
     fn tables(&self) -> Vec<Table<'a>> {

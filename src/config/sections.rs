@@ -16,16 +16,26 @@ use super::files::{self, Files};
 use super::reader::{Source, Table, Value};
 use super::{Config, Mistake, Mistakes, Server};
 
-const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
-const ADDRESS_RULE: &str = "must be an IP address and a port, as in \"127.0.0.1:8080\" or \"[::1]:8080\"";
+const DEFAULT_ADMIN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
+const ADDRESS_RULE: &str =
+    "must be an IP address and a port, as in \"127.0.0.1:8080\" or \"[::1]:8080\"";
 const NAME_RULE: &str = "must be 1 to 32 of a-z, 0-9, '-' and '_', since it is a label of metrics";
 
 /// Reads and checks everything; see [`super::load`].
-pub(super) fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
+pub(super) fn load(
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Mistakes> {
     let alone = |message: String| Mistakes(vec![Mistake::at(path, "", 0..0, message)]);
     let content = files::read(path).map_err(|error| alone(format!("cannot read it: {error}")))?;
     let text = String::from_utf8(content).map_err(|_| alone("it is not UTF-8".to_owned()))?;
-    let source = Source { file: path, text: &text, environment, mistakes: RefCell::default() };
+    let source = Source {
+        file: path,
+        text: &text,
+        environment,
+        mistakes: RefCell::default(),
+    };
     let files = Files::new(path);
     let (document, errors) = DeTable::parse_recoverable(&text);
     for error in errors {
@@ -33,7 +43,11 @@ pub(super) fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
     }
     // What follows from broken syntax would only hide the mistake itself.
     let readable = source.mistakes.borrow().is_empty();
-    let config = if readable { document_of(&Table::new(&source, document.get_ref(), 0..0), &files) } else { None };
+    let config = if readable {
+        document_of(&Table::new(&source, document.get_ref(), 0..0), &files)
+    } else {
+        None
+    };
     let mut mistakes = source.mistakes.into_inner();
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     match config {
@@ -49,20 +63,43 @@ fn document_of(root: &Table<'_>, files: &Files) -> Option<Config> {
     let listeners = listen::listeners(root, files);
     let server = root.get("server").and_then(|value| value.table());
     let server = server.map_or_else(Server::default, server_of);
-    let admin = root.get("admin").and_then(|value| value.table()).and_then(admin_of).unwrap_or(DEFAULT_ADMIN);
+    let admin = root
+        .get("admin")
+        .and_then(|value| value.table())
+        .and_then(admin_of)
+        .unwrap_or(DEFAULT_ADMIN);
     let upstreams = upstream::upstreams(root, files);
-    let names: Vec<_> = upstreams.iter().map(|upstream| upstream.as_ref().map(|upstream| upstream.name.as_str())).collect();
+    let names: Vec<_> = upstreams
+        .iter()
+        .map(|upstream| upstream.as_ref().map(|upstream| upstream.name.as_str()))
+        .collect();
     let mut warnings = Vec::new();
     let apps = app::apps(root, &names, &mut warnings);
     if let Some(cache) = root.get("cache").and_then(|value| value.table()) {
         cache_of(cache);
     }
     root.check_known();
-    let whole = |(listener, tls)| Some(super::Listener { address: listener?, tls });
-    let listeners = listeners.into_iter().map(whole).collect::<Option<Vec<_>>>()?;
+    let whole = |(listener, tls)| {
+        Some(super::Listener {
+            address: listener?,
+            tls,
+        })
+    };
+    let listeners = listeners
+        .into_iter()
+        .map(whole)
+        .collect::<Option<Vec<_>>>()?;
     let upstreams = upstreams.into_iter().collect::<Option<Vec<_>>>()?;
     let apps = apps.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Config { listeners, server, admin, upstreams, apps, files: Vec::new(), warnings })
+    Some(Config {
+        listeners,
+        server,
+        admin,
+        upstreams,
+        apps,
+        files: Vec::new(),
+        warnings,
+    })
 }
 
 impl Default for Server {
@@ -85,13 +122,20 @@ fn server_of(table: Table<'_>) -> Server {
     let usual = Server::default();
     let number = |key, bounds: RangeInclusive<u64>, usual: usize| {
         let number = table.get(key).and_then(|value| value.integer(bounds));
-        number.and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
+        number
+            .and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(usual)
     };
     let server = Server {
         workers: number("workers", 0..=1024, usual.workers),
         drain_timeout: time(&table, "drain_timeout", 0..=3600, usual.drain_timeout),
         header_timeout: time(&table, "header_timeout", 1..=600, usual.header_timeout),
-        max_header_bytes: size(&table, "max_header_bytes", 8 << 10..=1 << 20, usual.max_header_bytes as u64) as usize,
+        max_header_bytes: size(
+            &table,
+            "max_header_bytes",
+            8 << 10..=1 << 20,
+            usual.max_header_bytes as u64,
+        ) as usize,
         max_headers: number("max_headers", 10..=1000, usual.max_headers),
         max_body: size(&table, "max_body", 1 << 10..=1 << 30, usual.max_body),
         max_connections: number("max_connections", 1..=1_000_000, usual.max_connections),
@@ -103,7 +147,9 @@ fn server_of(table: Table<'_>) -> Server {
 }
 
 fn admin_of(table: Table<'_>) -> Option<SocketAddr> {
-    let address = table.get("listen").and_then(|value| value.parsed(ADDRESS_RULE, |text| text.parse().ok()));
+    let address = table
+        .get("listen")
+        .and_then(|value| value.parsed(ADDRESS_RULE, |text| text.parse().ok()));
     table.close();
     address
 }
@@ -111,28 +157,56 @@ fn admin_of(table: Table<'_>) -> Option<SocketAddr> {
 /// The cache comes with a later version: its keys are checked, so that a configuration written today keeps its meaning.
 fn cache_of(table: Table<'_>) {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    let _ = table.get("max_bytes").and_then(|value| value.size(0..=1 << 40));
+    let _ = table
+        .get("max_bytes")
+        .and_then(|value| value.size(0..=1 << 40));
     // Azure deletes a session's data 48 hours after its creation.
-    let _ = table.get("ttl").and_then(|value| value.duration(Duration::ZERO..=hours(48)));
-    let _ = table.get("failed_ttl").and_then(|value| value.duration(Duration::ZERO..=hours(48)));
-    let _ = table.get("running_ttl").and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(60)));
+    let _ = table
+        .get("ttl")
+        .and_then(|value| value.duration(Duration::ZERO..=hours(48)));
+    let _ = table
+        .get("failed_ttl")
+        .and_then(|value| value.duration(Duration::ZERO..=hours(48)));
+    let _ = table
+        .get("running_ttl")
+        .and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(60)));
     table.close();
 }
 
-fn time(table: &Table<'_>, key: &'static str, seconds: RangeInclusive<u64>, usual: Duration) -> Duration {
+fn time(
+    table: &Table<'_>,
+    key: &'static str,
+    seconds: RangeInclusive<u64>,
+    usual: Duration,
+) -> Duration {
     // A lower bound of zero seconds allows zero; any other allows milliseconds too.
-    let least = if *seconds.start() == 0 { Duration::ZERO } else { Duration::from_millis(1) };
+    let least = if *seconds.start() == 0 {
+        Duration::ZERO
+    } else {
+        Duration::from_millis(1)
+    };
     let bounds = least..=Duration::from_secs(*seconds.end());
-    table.get(key).and_then(|value| value.duration(bounds)).unwrap_or(usual)
+    table
+        .get(key)
+        .and_then(|value| value.duration(bounds))
+        .unwrap_or(usual)
 }
 
 fn size(table: &Table<'_>, key: &'static str, bounds: RangeInclusive<u64>, usual: u64) -> u64 {
-    table.get(key).and_then(|value| value.size(bounds)).unwrap_or(usual)
+    table
+        .get(key)
+        .and_then(|value| value.size(bounds))
+        .unwrap_or(usual)
 }
 
 /// A name that is good for a metric's label and stands only once.
 fn name(value: &Value<'_>, taken: &mut Vec<String>) -> Option<String> {
-    let fits = |name: &str| (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b));
+    let fits = |name: &str| {
+        (1..=32).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
+    };
     let name = value.parsed(NAME_RULE, |text| fits(text).then(|| text.to_owned()))?;
     if taken.contains(&name) {
         return value.wrong("stands twice");

@@ -30,7 +30,9 @@ pub(super) enum ClientAuth {
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
-        Ok(certificates) if certificates.is_empty() => Err("it holds no PEM certificate".to_owned()),
+        Ok(certificates) if certificates.is_empty() => {
+            Err("it holds no PEM certificate".to_owned())
+        }
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(format!("its PEM is broken: {error}")),
     }
@@ -40,15 +42,23 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, S
 ///
 /// # Errors
 /// A sentence for the person who named the files, among others where key and certificate do not belong together.
-pub(super) fn server(cert: &[u8], key: &[u8], client: Option<(&[u8], ClientAuth)>) -> Result<ServerConfig, String> {
+pub(super) fn server(
+    cert: &[u8],
+    key: &[u8],
+    client: Option<(&[u8], ClientAuth)>,
+) -> Result<ServerConfig, String> {
     let chain = certificates(cert)?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "the key file holds no PEM private key".to_owned())?;
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|_| "the key file holds no PEM private key".to_owned())?;
     let builder = ServerConfig::builder_with_provider(provider());
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
     let builder = match client {
         None => builder.with_no_client_auth(),
         Some((roots, required)) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store(roots)?), provider());
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(store(roots)?), provider());
             let verifier = match required {
                 ClientAuth::Required => verifier,
                 ClientAuth::Optional => verifier.allow_unauthenticated(),
@@ -56,7 +66,9 @@ pub(super) fn server(cert: &[u8], key: &[u8], client: Option<(&[u8], ClientAuth)
             builder.with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| format!("certificate and key do not fit: {error}"))?;
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| format!("certificate and key do not fit: {error}"))?;
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
     Ok(config)
 }
@@ -64,7 +76,9 @@ pub(super) fn server(cert: &[u8], key: &[u8], client: Option<(&[u8], ClientAuth)
 fn store(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(pem)? {
-        store.add(certificate).map_err(|error| format!("it holds a certificate that cannot be a root: {error}"))?;
+        store
+            .add(certificate)
+            .map_err(|error| format!("it holds a certificate that cannot be a root: {error}"))?;
     }
     Ok(store)
 }
@@ -74,7 +88,8 @@ mod tests {
     use super::*;
 
     fn pair(name: &str) -> (String, String) {
-        let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         (cert.pem(), signing_key.serialize_pem())
     }
 
@@ -83,9 +98,28 @@ mod tests {
         let (cert, key) = pair("a.test");
         let (_, other) = pair("a.test");
         assert!(server(cert.as_bytes(), key.as_bytes(), None).is_ok());
-        assert!(server(cert.as_bytes(), key.as_bytes(), Some((cert.as_bytes(), ClientAuth::Required))).is_ok());
-        assert!(server(cert.as_bytes(), other.as_bytes(), None).unwrap_err().contains("do not fit"));
-        assert!(server(b"", key.as_bytes(), None).unwrap_err().contains("no PEM certificate"));
-        assert!(server(cert.as_bytes(), b"hello", None).unwrap_err().contains("no PEM private key"));
+        assert!(
+            server(
+                cert.as_bytes(),
+                key.as_bytes(),
+                Some((cert.as_bytes(), ClientAuth::Required))
+            )
+            .is_ok()
+        );
+        assert!(
+            server(cert.as_bytes(), other.as_bytes(), None)
+                .unwrap_err()
+                .contains("do not fit")
+        );
+        assert!(
+            server(b"", key.as_bytes(), None)
+                .unwrap_err()
+                .contains("no PEM certificate")
+        );
+        assert!(
+            server(cert.as_bytes(), b"hello", None)
+                .unwrap_err()
+                .contains("no PEM private key")
+        );
     }
 }

@@ -42,7 +42,17 @@ mod tests {
         assert_eq!(duration("0s"), Some(Duration::ZERO));
         assert_eq!(duration("48h"), Some(Duration::from_secs(172_800)));
         assert_eq!(size("64MiB"), Some(64 << 20));
-        for bad in ["", "5", "ms", "-5s", "1.5s", "5 s", "5S", "18446744073709551615h", "99999999999999999999s"] {
+        for bad in [
+            "",
+            "5",
+            "ms",
+            "-5s",
+            "1.5s",
+            "5 s",
+            "5S",
+            "18446744073709551615h",
+            "99999999999999999999s",
+        ] {
             assert_eq!(duration(bad), None, "{bad}");
         }
         assert_eq!(size("64MB"), None);

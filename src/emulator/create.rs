@@ -214,3 +214,131 @@ impl Fields {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = r#"{"livenessOperationMode":"passive","deviceCorrelationId":"d","returnVerifyImageHash":true}"#;
+    const FORM: &str = "multipart/form-data; boundary=B";
+
+    fn verify(
+        version: ApiVersion,
+        content_type: &'static str,
+        body: &str,
+    ) -> Result<Wish, Failure> {
+        let mut headers = HeaderMap::new();
+        let value = http::HeaderValue::from_static(content_type);
+        headers.insert(header::CONTENT_TYPE, value);
+        read(
+            version,
+            Operation::LivenessWithVerify,
+            &headers,
+            body.as_bytes(),
+        )
+    }
+
+    fn form(image: &str, rest: &str) -> String {
+        format!(
+            "--B\r\nContent-Disposition: form-data; name={image}; filename=a\r\n\r\nabc\r\n{rest}--B--"
+        )
+    }
+
+    fn field(name: &str, value: &str) -> String {
+        format!("--B\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n")
+    }
+
+    #[test]
+    fn all_ways_to_bring_the_picture_come_to_the_same() {
+        let tutorial = form("VerifyImage", &field("Parameters", JSON));
+        let fields = field("livenessOperationMode", "Passive") + &field("deviceCorrelationId", "d");
+        let fields = form(
+            "verifyImage",
+            &(fields + &field("returnVerifyImageHash", "true")),
+        );
+        for version in ApiVersion::ALL {
+            let wish = verify(version, FORM, &tutorial).unwrap();
+            assert_eq!(verify(version, FORM, &fields).unwrap(), wish);
+            assert_eq!(wish.verify_image_hash, Some(derive::sha256_upper(b"abc")));
+            assert!(wish.has_image);
+        }
+    }
+
+    #[test]
+    fn only_the_previews_take_json_and_then_have_no_picture() {
+        let wish = verify(
+            ApiVersion::V1_2Preview1,
+            "application/json; charset=utf-8",
+            JSON,
+        )
+        .unwrap();
+        assert_eq!((wish.has_image, wish.verify_image_hash), (false, None));
+        let refused = verify(ApiVersion::V1_2, "application/json", JSON).unwrap_err();
+        assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+
+    #[test]
+    fn a_form_without_a_file_is_no_request() {
+        let bare = format!(
+            "{}{}--B--",
+            field("verifyImage", "abc"),
+            field("Parameters", JSON)
+        );
+        let refused = verify(ApiVersion::V1_2, FORM, &bare).unwrap_err();
+        assert_eq!(refused.code, "InvalidRequestBody");
+    }
+
+    #[test]
+    fn each_version_knows_its_own_members() {
+        let with = |extra: &str| JSON.replace('}', &format!(",{extra}}}"));
+        let code = |version, extra: &str| {
+            let form = form("verifyImage", &field("Parameters", &with(extra)));
+            verify(version, FORM, &form).map_err(|failure| failure.code)
+        };
+        let active = r#""livenessOperationMode":"PassiveActive""#;
+        assert!(code(ApiVersion::V1_2Preview1, active).is_ok());
+        assert_eq!(
+            code(ApiVersion::V1_1Preview1, active).unwrap_err(),
+            "InvalidLivenessOperationMode"
+        );
+        let attempts = r#""numberOfClientAttemptsAllowed":4"#;
+        assert_eq!(
+            code(ApiVersion::V1_2, attempts).unwrap().attempts_allowed,
+            None
+        );
+        assert_eq!(
+            code(ApiVersion::V1_3Preview1, attempts).unwrap_err(),
+            "InvalidRequestBody"
+        );
+        assert_eq!(
+            code(ApiVersion::V1_3Preview1, r#""a":1"#)
+                .unwrap()
+                .attempts_allowed,
+            Some(1)
+        );
+        let image = r#""enableSessionImage":"true""#;
+        assert!(code(ApiVersion::V1_2, image).unwrap().session_image);
+        assert!(!code(ApiVersion::V1_1Preview1, image).unwrap().session_image);
+        for wrong in [
+            r#""verifyConfidenceThreshold":1.5"#,
+            r#""returnVerifyImageHash":"yes""#,
+        ] {
+            assert_eq!(
+                code(ApiVersion::V1_2, wrong).unwrap_err(),
+                "InvalidRequestBody"
+            );
+        }
+        let long = format!(r#""deviceCorrelationId":"{}""#, "x".repeat(65));
+        assert_eq!(
+            code(ApiVersion::V1_2, &long).unwrap_err(),
+            "InvalidDeviceCorrelationId"
+        );
+        for seconds in ["59", "86401", "\"x\"", "true"] {
+            let extra = format!(r#""authTokenTimeToLiveInSeconds":{seconds}"#);
+            assert_eq!(
+                code(ApiVersion::V1_2, &extra).unwrap_err(),
+                "InvalidTokenLifetime"
+            );
+        }
+    }
+}

@@ -9,7 +9,6 @@ use super::create::{self, Wish};
 use super::failure::{Failure, Reply, json_reply, raw_json};
 use super::fault::RouteName;
 use super::session::Session;
-use super::shared::FaceRectangle;
 use super::world::{Ask, World};
 use super::{derive, ga, preview, query};
 use crate::liveness::resource::Kind;
@@ -176,16 +175,7 @@ fn create(
     session.abuse_monitoring = world.abuse_monitoring;
     let reply = match version.family() {
         Family::Ga => json_reply(StatusCode::OK, &ga::body(&session, version)),
-        Family::Preview => {
-            let token = derive::auth_token(&session.id);
-            let mut body = json!({"sessionId": session.id, "authToken": token});
-            if let Some(members) = body.as_object_mut().filter(|_| has_image) {
-                let face = FaceRectangle::default();
-                let image = json!({"faceRectangle": face, "qualityForRecognition": "high"});
-                members.insert("verifyImage".into(), image);
-            }
-            json_reply(StatusCode::OK, &body)
-        }
+        Family::Preview => json_reply(StatusCode::OK, &preview::created(&session, has_image)),
     };
     world.store.put(session);
     Ok(reply)

@@ -191,3 +191,65 @@ fn result(session: &Session, number: usize, attempt: &Attempt) -> ResultBody {
         verify_image_hash: hash.filter(|_| with_verify).cloned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::emulator::clock::Moment;
+    use crate::emulator::derive::attempt_digest;
+
+    fn shown(plan: &str, operation: Operation, version: ApiVersion) -> Value {
+        let plan = serde_json::from_str(plan).unwrap();
+        let now = Moment::from_millis(0);
+        let mut session = Session::new("s".into(), operation, now, plan);
+        session.advance(usize::MAX, now);
+        serde_json::to_value(body(&session, version)).unwrap()
+    }
+
+    #[test]
+    fn the_newest_attempt_is_first_and_a_failed_one_has_no_result() {
+        let plan = r#"{"attempts":[{"error":"FaceWithMaskDetected"},{"decision":"spoofface"}]}"#;
+        let body = shown(plan, Operation::Liveness, ApiVersion::V1_2);
+        let attempts = &body["results"]["attempts"];
+        assert_eq!(
+            (&attempts[0]["attemptId"], &attempts[1]["attemptId"]),
+            (&json!(2), &json!(1))
+        );
+        assert_eq!(attempts[0]["result"]["livenessDecision"], "spoofface");
+        assert_eq!(attempts[0]["result"]["digest"], attempt_digest("s", 2));
+        assert_eq!(attempts[1]["attemptStatus"], "Failed");
+        assert_eq!(attempts[1]["error"]["code"], "FaceWithMaskDetected");
+        assert!(attempts[1].get("result").is_none() && attempts[0].get("error").is_none());
+        assert!(body.get("isAbuseMonitoringEnabled").is_none());
+    }
+
+    #[test]
+    fn what_only_some_sessions_have_is_left_out_of_the_others() {
+        let plan = r#"{"oldest_first":true,"attempts":[{"decision":"none"},{}]}"#;
+        let body = shown(
+            plan,
+            Operation::LivenessWithVerify,
+            ApiVersion::V1_3Preview1,
+        );
+        let first = &body["results"]["attempts"][0];
+        assert_eq!(first["attemptId"], 1);
+        assert!(first["result"].get("livenessDecision").is_none());
+        assert!(first["result"].get("verifyImageHash").is_none());
+        assert_eq!(first["result"]["verifyResult"]["isIdentical"], true);
+        assert_eq!(first["clientInformation"], json!([{"ip": "127.0.0.1"}]));
+        assert_eq!(body["isAbuseMonitoringEnabled"], true);
+        assert_eq!(
+            body["results"]["verifyReferences"][0]["referenceType"],
+            "image"
+        );
+        let plain = shown(plan, Operation::Liveness, ApiVersion::V1_2);
+        assert!(plain["results"].get("verifyReferences").is_none());
+        assert!(
+            plain["results"]["attempts"][0]["result"]
+                .get("verifyResult")
+                .is_none()
+        );
+    }
+}

@@ -26,6 +26,23 @@ pub(super) struct Item {
     auth_token_time_to_live_in_seconds: i64,
 }
 
+/// What a create answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Created {
+    session_id: String,
+    auth_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify_image: Option<VerifyImage>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerifyImage {
+    face_rectangle: FaceRectangle,
+    quality_for_recognition: &'static str,
+}
+
 /// One session.
 #[derive(Debug, Serialize)]
 pub(super) struct Body {
@@ -70,6 +87,23 @@ struct Answer {
     body: Value,
     status_code: u16,
     latency_in_milliseconds: u64,
+}
+
+pub(super) fn created(session: &Session, has_image: bool) -> Created {
+    Created {
+        session_id: session.id.clone(),
+        auth_token: derive::auth_token(&session.id),
+        verify_image: has_image.then(VerifyImage::default),
+    }
+}
+
+impl Default for VerifyImage {
+    fn default() -> Self {
+        Self {
+            face_rectangle: FaceRectangle::default(),
+            quality_for_recognition: "high",
+        }
+    }
 }
 
 pub(super) fn item(session: &Session, now: Moment) -> Item {
@@ -176,10 +210,66 @@ fn answer(session: &Session, version: ApiVersion, attempt: &Attempt) -> Value {
     }
     if session.operation == Operation::LivenessWithVerify {
         let (confidence, identical) = verify(session, attempt);
-        let image = json!({"faceRectangle": face, "qualityForRecognition": "high"});
+        let image = VerifyImage::default();
         let result =
             json!({"verifyImage": image, "matchConfidence": confidence, "isIdentical": identical});
         members.insert("verifyResult".into(), result);
     }
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(plan: &str) -> Session {
+        let plan = serde_json::from_str(plan).unwrap();
+        let created = Moment::from_millis(0);
+        let mut session = Session::new("s".into(), Operation::LivenessWithVerify, created, plan);
+        session.session_image = true;
+        session.verify_image_hash = Some("AB".into());
+        session
+    }
+
+    #[test]
+    fn the_result_is_the_latest_entry_and_absent_before_the_first() {
+        let mut session = session(r#"{"attempts":[{"error":"X"},{"audit_id":10}]}"#);
+        let now = session.created;
+        let shown =
+            |session: &Session, version| serde_json::to_value(body(session, version, now)).unwrap();
+        let before = shown(&session, ApiVersion::V1_2Preview1);
+        assert_eq!(before["status"], "NotStarted");
+        assert!(before.get("result").is_none() && before.get("sessionStartDateTime").is_none());
+        session.advance(2, now);
+        let failed = shown(&session, ApiVersion::V1_2Preview1);
+        assert_eq!(
+            (&failed["status"], &failed["sessionExpired"]),
+            (&json!("ResultAvailable"), &json!(false))
+        );
+        assert_eq!(failed["result"]["response"]["statusCode"], 400);
+        assert_eq!(failed["result"]["response"]["body"]["error"]["code"], "X");
+        assert_eq!(failed["result"]["digest"], derive::attempt_digest("s", 1));
+        session.advance(1, now);
+        let ended = shown(&session, ApiVersion::V1_2Preview1);
+        assert_eq!(
+            (&ended["result"]["id"], &ended["sessionExpired"]),
+            (&json!(10), &json!(true))
+        );
+        assert_eq!(ended["result"]["verifyImageHash"], "AB");
+        assert!(ended["result"]["sessionImageId"].is_string());
+        let first = shown(&session, ApiVersion::V1_1Preview1);
+        assert!(first["result"].get("sessionImageId").is_none());
+        assert!(first["result"].get("verifyImageHash").is_none());
+    }
+
+    #[test]
+    fn an_audit_list_ascends_by_id() {
+        let mut session = session(r#"{"attempts":[{"audit_id":10},{"audit_id":9}]}"#);
+        session.advance(usize::MAX, session.created);
+        let ids: Vec<_> = audit(&session, ApiVersion::V1_2Preview1)
+            .iter()
+            .map(|entry| entry.id)
+            .collect();
+        assert_eq!(ids, [9, 10]);
+    }
 }

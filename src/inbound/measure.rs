@@ -25,7 +25,10 @@ pub struct Measure<S> {
 
 /// Counts and times requests.
 pub fn measure<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Measure<S>> + Clone {
-    layer_fn(move |inner| Measure { inner, metrics: Arc::clone(&metrics) })
+    layer_fn(move |inner| Measure {
+        inner,
+        metrics: Arc::clone(&metrics),
+    })
 }
 
 impl<S> Service<Exchange> for Measure<S>
@@ -49,8 +52,14 @@ where
         let answer = self.inner.call(exchange);
         Box::pin(async move {
             let answer = answer.await?;
-            metrics.http_requests_total.with_label_values(&[route, method, code(answer.status())]).inc();
-            metrics.http_request_duration_seconds.with_label_values(&[route, "none"]).observe(start.elapsed().as_secs_f64());
+            metrics
+                .http_requests_total
+                .with_label_values(&[route, method, code(answer.status())])
+                .inc();
+            metrics
+                .http_request_duration_seconds
+                .with_label_values(&[route, "none"])
+                .observe(start.elapsed().as_secs_f64());
             drop(in_flight);
             Ok(answer)
         })

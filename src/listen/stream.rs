@@ -25,7 +25,11 @@ pub(super) struct Stream<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
     pub(super) const fn new(inner: T) -> Self {
-        Self { inner, unread: Bytes::new(), unwritten: Bytes::new() }
+        Self {
+            inner,
+            unread: Bytes::new(),
+            unwritten: Bytes::new(),
+        }
     }
 
     /// Reads as much as tells whether HTTP/2 is spoken.
@@ -36,7 +40,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Ok(Self { unread: read.into(), ..Self::new(inner) })
+        Ok(Self {
+            unread: read.into(),
+            ..Self::new(inner)
+        })
     }
 
     /// Whether what was read is the beginning of HTTP/2.
@@ -56,7 +63,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.unread.is_empty() {
             return Pin::new(&mut self.inner).poll_read(cx, buf);
         }
@@ -67,7 +78,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_unwritten(cx))?;
         match refusal::in_azures_shape(buf) {
             None => Pin::new(&mut self.inner).poll_write(cx, buf),
@@ -78,7 +93,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
         }
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_unwritten(cx))?;
         // A refusal is one short slice; everything longer is an answer of the gateway's.
         match bufs {
@@ -110,7 +129,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_bytes_tell_the_protocol_and_are_read_again() {
-        for (sent, http2) in [(&b"GET / HTTP/1.1\r\n"[..], false), (PREFACE, true), (b"PRI * HTTP/1.1\r\n\r\nSM\r\n\r\nx", false), (b"P", false)] {
+        for (sent, http2) in [
+            (&b"GET / HTTP/1.1\r\n"[..], false),
+            (PREFACE, true),
+            (b"PRI * HTTP/1.1\r\n\r\nSM\r\n\r\nx", false),
+            (b"P", false),
+        ] {
             let (mut client, server) = duplex(64);
             client.write_all(sent).await.unwrap();
             drop(client);

@@ -89,7 +89,9 @@ impl Resource {
     /// Which of the twins it belongs to; images belong to neither.
     pub fn operation(&self) -> Option<Operation> {
         match &self.kind {
-            Kind::Sessions(operation) | Kind::Session(operation, _) | Kind::Audit(operation, _) => Some(*operation),
+            Kind::Sessions(operation) | Kind::Session(operation, _) | Kind::Audit(operation, _) => {
+                Some(*operation)
+            }
             Kind::Image(_) => None,
         }
     }

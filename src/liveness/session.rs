@@ -51,7 +51,9 @@ impl View<'_> {
 
     fn has_result(&self) -> bool {
         let attempts = self.results.iter().flat_map(|results| &results.attempts);
-        attempts.filter_map(|attempt| attempt.result).any(|result| result.get() != "null")
+        attempts
+            .filter_map(|attempt| attempt.result)
+            .any(|result| result.get() != "null")
     }
 }
 
@@ -60,7 +62,14 @@ impl View<'_> {
 /// A dead token helps nobody. It is blanked rather than left out since the SDKs type it as required.
 pub fn without_dead_token(family: Family, body: Bytes) -> Bytes {
     match dead_token(family, &body) {
-        Some(token) => [body.get(..token.start), Some(b"\"\""), body.get(token.end..)].map(Option::unwrap_or_default).concat().into(),
+        Some(token) => [
+            body.get(..token.start),
+            Some(b"\"\""),
+            body.get(token.end..),
+        ]
+        .map(Option::unwrap_or_default)
+        .concat()
+        .into(),
         None => body,
     }
 }
@@ -69,9 +78,15 @@ pub fn without_dead_token(family: Family, body: Bytes) -> Bytes {
 fn dead_token(family: Family, body: &[u8]) -> Option<Range<usize>> {
     let text = std::str::from_utf8(body).ok()?;
     let view: View<'_> = serde_json::from_str(text).ok()?;
-    let token = view.auth_token.filter(|token| view.is_final(family) && token.get() != "\"\"" && token.get() != "null")?;
+    let token = view
+        .auth_token
+        .filter(|token| view.is_final(family) && token.get() != "\"\"" && token.get() != "null")?;
     // A borrowed raw value is a slice of the text it was read from.
-    let start = token.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let start = token
+        .get()
+        .as_ptr()
+        .addr()
+        .checked_sub(text.as_ptr().addr())?;
     Some(start..start + token.get().len())
 }
 
@@ -88,26 +103,54 @@ mod tests {
     fn a_final_session_loses_its_token_and_nothing_else() {
         let body = r#"{ "sessionId":"a",  "authToken" : "ey\u004a.secret", "status":"Succ\u0065eded","n":12345678901234567890,
             "results":{"attempts":[{"attemptId":1,"result":{"digest":"AB"}}]}}"#;
-        assert_eq!(blanked(Family::Ga, body), body.replace(r#""ey\u004a.secret""#, r#""""#));
+        assert_eq!(
+            blanked(Family::Ga, body),
+            body.replace(r#""ey\u004a.secret""#, r#""""#)
+        );
         for status in ["Failed", "Canceled"] {
-            let body = format!(r#"{{"authToken":"ey","status":"{status}","results":{{"attempts":[]}}}}"#);
+            let body =
+                format!(r#"{{"authToken":"ey","status":"{status}","results":{{"attempts":[]}}}}"#);
             assert_eq!(blanked(Family::Ga, &body), body.replace("\"ey\"", "\"\""));
         }
         let body = r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#;
-        assert_eq!(blanked(Family::Preview, body), body.replace("\"ey\"", "\"\""));
+        assert_eq!(
+            blanked(Family::Preview, body),
+            body.replace("\"ey\"", "\"\"")
+        );
     }
 
     #[test]
     fn a_session_that_may_still_change_keeps_it() {
         for (family, body) in [
-            (Family::Ga, r#"{"authToken":"ey","status":"Running","results":{"attempts":[{"result":{}}]}}"#),
-            (Family::Ga, r#"{"authToken":"ey","status":"NotStarted","results":{"attempts":[{"result":{}}]}}"#),
-            (Family::Ga, r#"{"authToken":"ey","status":"Succeeded","results":{"attempts":[{"error":{}}]}}"#),
-            (Family::Ga, r#"{"authToken":"ey","status":"Succeeded","results":{"attempts":[{"result":null}]}}"#),
+            (
+                Family::Ga,
+                r#"{"authToken":"ey","status":"Running","results":{"attempts":[{"result":{}}]}}"#,
+            ),
+            (
+                Family::Ga,
+                r#"{"authToken":"ey","status":"NotStarted","results":{"attempts":[{"result":{}}]}}"#,
+            ),
+            (
+                Family::Ga,
+                r#"{"authToken":"ey","status":"Succeeded","results":{"attempts":[{"error":{}}]}}"#,
+            ),
+            (
+                Family::Ga,
+                r#"{"authToken":"ey","status":"Succeeded","results":{"attempts":[{"result":null}]}}"#,
+            ),
             (Family::Ga, r#"{"authToken":"ey","status":"Succeeded"}"#),
-            (Family::Ga, r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#),
-            (Family::Preview, r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":false}"#),
-            (Family::Preview, r#"{"authToken":"ey","status":"Started","sessionExpired":true}"#),
+            (
+                Family::Ga,
+                r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#,
+            ),
+            (
+                Family::Preview,
+                r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":false}"#,
+            ),
+            (
+                Family::Preview,
+                r#"{"authToken":"ey","status":"Started","sessionExpired":true}"#,
+            ),
         ] {
             assert_eq!(blanked(family, body), body);
         }
@@ -116,7 +159,15 @@ mod tests {
     #[test]
     fn what_cannot_be_read_passes_as_it_is() {
         let deep = "[".repeat(100_000);
-        for body in ["", "null", "[]", "{", r#"{"status":"Failed","status":"Failed","authToken":"e"}"#, r#"{"status":7}"#, deep.as_str()] {
+        for body in [
+            "",
+            "null",
+            "[]",
+            "{",
+            r#"{"status":"Failed","status":"Failed","authToken":"e"}"#,
+            r#"{"status":7}"#,
+            deep.as_str(),
+        ] {
             assert_eq!(blanked(Family::Ga, body), body);
         }
         let invalid = Bytes::from_static(b"{\"status\":\"Failed\",\"authToken\":\"\xff\"}");

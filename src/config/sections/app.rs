@@ -7,7 +7,8 @@ use super::super::reader::{Table, Value};
 use super::name;
 use crate::liveness::Route;
 
-const TOKEN_RULE: &str = "must be the SHA-256 of an app's token, in 64 hex digits; `livegate token NAME` makes one";
+const TOKEN_RULE: &str =
+    "must be the SHA-256 of an app's token, in 64 hex digits; `livegate token NAME` makes one";
 const ROUTES: [(&str, Route); 6] = [
     ("session", Route::Session),
     ("audit", Route::Audit),
@@ -25,32 +26,63 @@ enum Digest {
 }
 
 /// All apps; one that is wrong is `None`. `upstreams` are the names that they may refer to.
-pub(super) fn apps(root: &Table<'_>, upstreams: &[Option<&str>], warnings: &mut Vec<String>) -> Vec<Option<App>> {
+pub(super) fn apps(
+    root: &Table<'_>,
+    upstreams: &[Option<&str>],
+    warnings: &mut Vec<String>,
+) -> Vec<Option<App>> {
     let tables = root.tables("apps");
     if tables.is_empty() {
         root.source.report(0..0, "no [[apps]]: nobody could call");
     }
     let (mut names, mut tokens) = (Vec::new(), Vec::new());
-    tables.into_iter().map(|table| app(table, upstreams, &mut names, &mut tokens, warnings)).collect()
+    tables
+        .into_iter()
+        .map(|table| app(table, upstreams, &mut names, &mut tokens, warnings))
+        .collect()
 }
 
-fn app(table: Table<'_>, upstreams: &[Option<&str>], names: &mut Vec<String>, taken: &mut Vec<[u8; 32]>, warnings: &mut Vec<String>) -> Option<App> {
+fn app(
+    table: Table<'_>,
+    upstreams: &[Option<&str>],
+    names: &mut Vec<String>,
+    taken: &mut Vec<[u8; 32]>,
+    warnings: &mut Vec<String>,
+) -> Option<App> {
     let name = table.require("name").and_then(|value| name(&value, names));
-    let tokens = table.require("token_sha256").and_then(|value| tokens(&value, taken));
+    let tokens = table
+        .require("token_sha256")
+        .and_then(|value| tokens(&value, taken));
     let upstream = table.require("upstream").and_then(|value| {
         let wanted = value.text()?;
-        let found = upstreams.iter().position(|name| *name == Some(wanted.as_str()));
+        let found = upstreams
+            .iter()
+            .position(|name| *name == Some(wanted.as_str()));
         // Where an upstream's own name is wrong, that mistake is told there.
         let all_known = upstreams.iter().all(Option::is_some);
-        found.or_else(|| if all_known { value.wrong("names no [[upstreams]]") } else { None })
+        found.or_else(|| {
+            if all_known {
+                value.wrong("names no [[upstreams]]")
+            } else {
+                None
+            }
+        })
     });
-    let routes = table.get("routes").map_or_else(|| Some(HashSet::from([Route::Session, Route::Audit])), |value| routes(&value));
+    let routes = table.get("routes").map_or_else(
+        || Some(HashSet::from([Route::Session, Route::Audit])),
+        |value| routes(&value),
+    );
     digest(&table, warnings);
     if table.get("enrich").and_then(|value| value.boolean()) == Some(true) {
         warnings.push("'enrich' has no effect yet: audit lists pass as Azure sent them".to_owned());
     }
     table.close();
-    Some(App { name: name?, tokens: tokens?, upstream: upstream?, routes: routes? })
+    Some(App {
+        name: name?,
+        tokens: tokens?,
+        upstream: upstream?,
+        routes: routes?,
+    })
 }
 
 fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>> {
@@ -59,28 +91,52 @@ fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>>
         return value.wrong("must hold one hash, or two while a token changes over");
     }
     let token = |item: &Value<'_>| {
-        let hash = item.parsed(TOKEN_RULE, |text| const_hex::decode_to_array::<_, 32>(text).ok())?;
+        let hash = item.parsed(TOKEN_RULE, |text| {
+            const_hex::decode_to_array::<_, 32>(text).ok()
+        })?;
         if taken.contains(&hash) {
             return item.wrong("stands twice: a token belongs to one app");
         }
         taken.push(hash);
         Some(hash)
     };
-    items.iter().map(token).collect::<Vec<_>>().into_iter().collect()
+    items
+        .iter()
+        .map(token)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .collect()
 }
 
 fn routes(value: &Value<'_>) -> Option<HashSet<Route>> {
-    value.items().iter().map(|item| item.word(&ROUTES)).collect::<Vec<_>>().into_iter().collect()
+    value
+        .items()
+        .iter()
+        .map(|item| item.word(&ROUTES))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// Digest verdicts come with a later version. What would promise a refusal that does not happen is itself refused.
 fn digest(table: &Table<'_>, warnings: &mut Vec<String>) {
-    let words = [("off", Digest::Off), ("observe", Digest::Observe), ("enforce", Digest::Refuse), ("require", Digest::Refuse)];
-    let Some(value) = table.get("digest") else { return };
+    let words = [
+        ("off", Digest::Off),
+        ("observe", Digest::Observe),
+        ("enforce", Digest::Refuse),
+        ("require", Digest::Refuse),
+    ];
+    let Some(value) = table.get("digest") else {
+        return;
+    };
     match value.word(&words) {
-        Some(Digest::Observe) => warnings.push("'digest' has no effect yet: no verdicts are given".to_owned()),
+        Some(Digest::Observe) => {
+            warnings.push("'digest' has no effect yet: no verdicts are given".to_owned())
+        }
         Some(Digest::Refuse) => {
-            let _: Option<()> = value.wrong("\"enforce\" and \"require\" are not in this version yet: nothing would be refused");
+            let _: Option<()> = value.wrong(
+                "\"enforce\" and \"require\" are not in this version yet: nothing would be refused",
+            );
         }
         Some(Digest::Off) | None => {}
     }

@@ -23,7 +23,8 @@ fn read(text: &str) -> Result<Config, Vec<String>> {
         "PORT" => Some("8081".to_owned()),
         _ => None,
     };
-    let tell = |mistake: &Mistake| format!("{}:{} {}", mistake.line, mistake.column, mistake.message);
+    let tell =
+        |mistake: &Mistake| format!("{}:{} {}", mistake.line, mistake.column, mistake.message);
     load(&path, &environment).map_err(|mistakes| mistakes.0.iter().map(tell).collect())
 }
 
@@ -45,12 +46,26 @@ fn all_mistakes_are_told_at_once_with_their_places() {
         .replace("https://face", "http://face")
         .replace("\"weu\"\nendpoint", "\"Weu!\"\ntimeuot = 5\nendpoint")
         .replace("f98103e9", "secret-token")
-        .replace("[[listen]]", "[server]\nworkers = -1\nheader_timeout = \"5\"\n[[listen]]");
+        .replace(
+            "[[listen]]",
+            "[server]\nworkers = -1\nheader_timeout = \"5\"\n[[listen]]",
+        );
     let mistakes = read(&bad).unwrap_err();
-    let places: Vec<_> = mistakes.iter().map(|told| told.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+    let places: Vec<_> = mistakes
+        .iter()
+        .map(|told| told.split(' ').take(3).collect::<Vec<_>>().join(" "))
+        .collect();
     assert_eq!(
         places,
-        ["3:11 'workers' must", "4:18 'header_timeout' must", "6:11 'address' must", "8:8 'name' must", "9:1 unknown key", "10:12 'endpoint' must", "14:17 'token_sha256' must"]
+        [
+            "3:11 'workers' must",
+            "4:18 'header_timeout' must",
+            "6:11 'address' must",
+            "8:8 'name' must",
+            "9:1 unknown key",
+            "10:12 'endpoint' must",
+            "14:17 'token_sha256' must"
+        ]
     );
     assert!(!mistakes.concat().contains("secret-token"));
 }
@@ -58,15 +73,30 @@ fn all_mistakes_are_told_at_once_with_their_places() {
 #[test]
 fn broken_syntax_is_told_without_what_follows_from_it() {
     let mistakes = read("[[listen]\naddress = \n").unwrap_err();
-    assert!(mistakes.iter().all(|told| !told.contains("no [[apps]]")), "{mistakes:?}");
+    assert!(
+        mistakes.iter().all(|told| !told.contains("no [[apps]]")),
+        "{mistakes:?}"
+    );
     assert!(mistakes.first().unwrap().starts_with("1:"), "{mistakes:?}");
 }
 
 #[test]
 fn a_missing_key_is_no_mistake_of_the_file_but_known() {
-    let config = read(&GOOD.replace("KEY_1", "KEY_9").replace("\"second\"", "\"third\"")).unwrap();
-    let told: Vec<_> = config.key_mistakes().into_iter().map(|mistake| mistake.message).collect();
-    assert_eq!(told.first().unwrap(), "the environment variable KEY_9 is not set");
+    let config = read(
+        &GOOD
+            .replace("KEY_1", "KEY_9")
+            .replace("\"second\"", "\"third\""),
+    )
+    .unwrap();
+    let told: Vec<_> = config
+        .key_mistakes()
+        .into_iter()
+        .map(|mistake| mistake.message)
+        .collect();
+    assert_eq!(
+        told.first().unwrap(),
+        "the environment variable KEY_9 is not set"
+    );
     assert!(told.get(1).unwrap().starts_with("cannot read "));
 }
 
@@ -82,9 +112,18 @@ fn the_environment_is_put_in() {
 fn what_would_promise_too_much_is_refused() {
     for digest in ["enforce", "require"] {
         let mistakes = read(&format!("{GOOD}digest = \"{digest}\"")).unwrap_err();
-        assert!(mistakes.concat().contains("nothing would be refused"), "{mistakes:?}");
+        assert!(
+            mistakes.concat().contains("nothing would be refused"),
+            "{mistakes:?}"
+        );
     }
-    assert_eq!(read(&format!("{GOOD}digest = \"observe\"\nenrich = true")).unwrap().warnings.len(), 2);
+    assert_eq!(
+        read(&format!("{GOOD}digest = \"observe\"\nenrich = true"))
+            .unwrap()
+            .warnings
+            .len(),
+        2
+    );
 }
 
 #[test]

@@ -12,46 +12,83 @@ use super::{name, size, time};
 use crate::secret::Secret;
 
 const ENDPOINT_RULE: &str = "must be the resource's address without a path, as in \"https://NAME.cognitiveservices.azure.com\"; http:// is allowed for loopback only";
-const TIER_RULE: &str = "must be \"S0\", \"F0\", \"unlimited\" or a table such as { per_second = 50 }";
+const TIER_RULE: &str =
+    "must be \"S0\", \"F0\", \"unlimited\" or a table such as { per_second = 50 }";
 
 /// All upstreams; one that is wrong is `None`, so that what follows is still checked.
 pub(super) fn upstreams(root: &Table<'_>, files: &Files) -> Vec<Option<Upstream>> {
     let tables = root.tables("upstreams");
     if tables.is_empty() {
-        root.source.report(0..0, "no [[upstreams]]: the gateway needs at least one Face resource");
+        root.source.report(
+            0..0,
+            "no [[upstreams]]: the gateway needs at least one Face resource",
+        );
     }
     let mut taken = Vec::new();
-    tables.into_iter().map(|table| upstream(table, files, &mut taken)).collect()
+    tables
+        .into_iter()
+        .map(|table| upstream(table, files, &mut taken))
+        .collect()
 }
 
 fn upstream(table: Table<'_>, files: &Files, taken: &mut Vec<String>) -> Option<Upstream> {
     let seconds = std::time::Duration::from_secs;
     let name = table.require("name").and_then(|value| name(&value, taken));
-    let endpoint = table.require("endpoint").and_then(|value| value.parsed(ENDPOINT_RULE, endpoint));
-    let tier = table.get("tier").map_or(Some(Some(10.0)), |value| tier(&value));
-    let roots = table.get("ca_file").map_or(Some(Vec::new()), |value| roots(&value, files));
-    let keys = table.require("keys").and_then(|value| value.table()).and_then(|table| keys(table, files));
+    let endpoint = table
+        .require("endpoint")
+        .and_then(|value| value.parsed(ENDPOINT_RULE, endpoint));
+    let tier = table
+        .get("tier")
+        .map_or(Some(Some(10.0)), |value| tier(&value));
+    let roots = table
+        .get("ca_file")
+        .map_or(Some(Vec::new()), |value| roots(&value, files));
+    let keys = table
+        .require("keys")
+        .and_then(|value| value.table())
+        .and_then(|table| keys(table, files));
     let connect_timeout = time(&table, "connect_timeout", 1..=60, seconds(5));
     let timeout = time(&table, "timeout", 1..=600, seconds(30));
     let idle_timeout = time(&table, "idle_timeout", 1..=600, seconds(50));
     let max_answer = size(&table, "max_answer", 1 << 10..=1 << 30, 16 << 20);
-    let http2 = table.get("http2").and_then(|value| value.boolean()).unwrap_or(true);
+    let http2 = table
+        .get("http2")
+        .and_then(|value| value.boolean())
+        .unwrap_or(true);
     table.close();
     let (scheme, authority) = endpoint?;
     let (name, tier, roots, keys) = (name?, tier?, roots?, keys?);
-    Some(Upstream { name, scheme, authority, tier, roots, keys, connect_timeout, timeout, idle_timeout, max_answer, http2 })
+    Some(Upstream {
+        name,
+        scheme,
+        authority,
+        tier,
+        roots,
+        keys,
+        connect_timeout,
+        timeout,
+        idle_timeout,
+        max_answer,
+        http2,
+    })
 }
 
 fn endpoint(text: &str) -> Option<(Scheme, Authority)> {
     let uri: Uri = text.parse().ok()?;
     let (scheme, authority) = (uri.scheme()?.clone(), uri.authority()?.clone());
-    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !authority.as_str().contains('@');
-    let secure = scheme == Scheme::HTTPS || (scheme == Scheme::HTTP && is_loopback(authority.host()));
+    let bare = matches!(uri.path(), "" | "/")
+        && uri.query().is_none()
+        && !authority.as_str().contains('@');
+    let secure =
+        scheme == Scheme::HTTPS || (scheme == Scheme::HTTP && is_loopback(authority.host()));
     (bare && secure).then_some((scheme, authority))
 }
 
 fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -59,7 +96,9 @@ fn is_loopback(host: &str) -> bool {
 fn tier(value: &Value<'_>) -> Option<Option<f64>> {
     if value.is_table() {
         let table = value.table()?;
-        let rate = table.require("per_second").and_then(|value| value.integer(1..=100_000));
+        let rate = table
+            .require("per_second")
+            .and_then(|value| value.integer(1..=100_000));
         table.close();
         return rate.map(|rate| Some(rate as f64));
     }
@@ -71,7 +110,10 @@ fn tier(value: &Value<'_>) -> Option<Option<f64>> {
     })
 }
 
-fn roots(value: &Value<'_>, files: &Files) -> Option<Vec<rustls_pki_types::CertificateDer<'static>>> {
+fn roots(
+    value: &Value<'_>,
+    files: &Files,
+) -> Option<Vec<rustls_pki_types::CertificateDer<'static>>> {
     let path = value.text()?;
     match files.read(&path).and_then(|pem| tls::certificates(&pem)) {
         Ok(roots) => Some(roots),
@@ -101,19 +143,24 @@ fn slot(value: &Value<'_>, files: &Files) -> Option<Slot> {
     let (place, read) = match (file, env) {
         (Some(file), None) => {
             let path = file.text()?;
-            let read = files.read(&path).and_then(|content| String::from_utf8(content).map_err(|_| format!("{path} is not UTF-8")));
+            let read = files.read(&path).and_then(|content| {
+                String::from_utf8(content).map_err(|_| format!("{path} is not UTF-8"))
+            });
             (file, read)
         }
         (None, Some(env)) => {
             let name = env.text()?;
-            let read = (env.source.environment)(&name).ok_or_else(|| format!("the environment variable {name} is not set"));
+            let read = (env.source.environment)(&name)
+                .ok_or_else(|| format!("the environment variable {name} is not set"));
             (env, read)
         }
         _ => return value.wrong("must be { file = \"…\" } or { env = \"…\" }"),
     };
     let key = read.and_then(|text| Secret::parse(&text).map_err(str::to_owned));
     let mistake = |message| Mistake::at(file_of(&place), place.source.text, place.span(), message);
-    Some(Slot { key: key.map_err(mistake) })
+    Some(Slot {
+        key: key.map_err(mistake),
+    })
 }
 
 fn file_of<'a>(value: &Value<'a>) -> &'a Path {

@@ -1,0 +1,215 @@
+//! One pass over the features: every request is printed with its answer, and every answer is checked.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+
+use super::super::plain::fetch;
+use super::super::{Failure, say};
+use super::{Stage, TOKEN, traffic};
+
+const GA: &str = "/face/v1.2/detectLiveness-sessions";
+const PREVIEW: &str = "/face/v1.2-preview.1/detectLiveness/singleModal/sessions";
+
+/// Makes the pass. Done only if every answer was right.
+pub(super) async fn once(stage: &Stage) -> Result<(), Failure> {
+    let mut pass = Pass { stage, wrong: 0 };
+    let done = pass.all().await;
+    match (done, pass.wrong) {
+        (Ok(()), 0) => {
+            say("Every answer was right.");
+            Ok(())
+        }
+        (Ok(()), wrong) => Err(Failure::Failed(format!("{wrong} answers were wrong"))),
+        (Err(told), _) => Err(Failure::Failed(told)),
+    }
+}
+
+struct Pass<'a> {
+    stage: &'a Stage,
+    wrong: u32,
+}
+
+impl Pass<'_> {
+    async fn all(&mut self) -> Result<(), String> {
+        traffic::open(self.stage).await?;
+        let (_, finished) = traffic::SESSIONS[0];
+        self.life().await?;
+        self.sessions(finished).await?;
+        self.mistakes().await?;
+        self.stranger(finished).await?;
+        self.rotation(finished).await?;
+        self.metrics().await
+    }
+
+    /// A session is created, deleted and gone.
+    async fn life(&mut self) -> Result<(), String> {
+        let body = traffic::a_session();
+        let answer = self
+            .ask("create a session", Method::POST, GA, Some(&body))
+            .await?;
+        let id = self.expect(&answer, 200, "/sessionId").unwrap_or_default();
+        let path = format!("{GA}/{id}");
+        let answer = self.ask("delete it", Method::DELETE, &path, None).await?;
+        self.expect_status(&answer, 204);
+        let answer = self.ask("it is gone", Method::GET, &path, None).await?;
+        self.expect_value(&answer, 404, "/error/code", "SessionNotFound");
+        Ok(())
+    }
+
+    async fn sessions(&mut self, finished: &str) -> Result<(), String> {
+        let (_, running) = traffic::SESSIONS[4];
+        let path = format!("{GA}/{running}");
+        let answer = self
+            .ask("a running session", Method::GET, &path, None)
+            .await?;
+        self.expect_value(&answer, 200, "/status", "Running");
+        let path = format!("{GA}/{finished}");
+        let title = "a finished session, its dead token blanked";
+        let answer = self.ask(title, Method::GET, &path, None).await?;
+        self.expect_value(&answer, 200, "/status", "Succeeded");
+        self.expect_value(&answer, 200, "/authToken", "");
+        let path = format!("{PREVIEW}/{finished}/audit?start=1&top=10");
+        let answer = self.ask("its audit list", Method::GET, &path, None).await?;
+        self.expect(&answer, 200, "/0/digest");
+        Ok(())
+    }
+
+    async fn mistakes(&mut self) -> Result<(), String> {
+        let title = "an id that cannot be one costs no call";
+        let answer = self
+            .ask(title, Method::GET, &format!("{GA}/a%20b"), None)
+            .await?;
+        self.expect_value(&answer, 400, "/error/code", "BadArgument");
+        let path = "/face/v1.2/livenessSessions/abc/result";
+        let answer = self
+            .ask("a path that a tutorial gets wrong", Method::GET, path, None)
+            .await?;
+        self.expect_value(&answer, 404, "/error/code", "ResourceNotFound");
+        Ok(())
+    }
+
+    async fn stranger(&mut self, id: &str) -> Result<(), String> {
+        say(format_args!("# a stranger\nGET {GA}/{id}"));
+        let request = Request::get(format!("{}{GA}/{id}", self.stage.gateway))
+            .header("Ocp-Apim-Subscription-Key", "guessed");
+        let answer = fetch(
+            request
+                .body(http_body_util::Full::default())
+                .map_err(|error| error.to_string())?,
+        )
+        .await?;
+        show(&answer);
+        self.expect_value(&answer, 401, "/error/code", "Unauthorized");
+        Ok(())
+    }
+
+    /// Key 1 is regenerated, its file changed, and the app notices nothing after the reload.
+    async fn rotation(&mut self, id: &str) -> Result<(), String> {
+        let stage = self.stage;
+        say("# key 1 is regenerated at the resource, its file changed, the gateway told");
+        let answer = traffic::ask(
+            &stage.emulator,
+            Method::POST,
+            "/emulator/keys",
+            Some(&json!({"slot": 1, "regenerate": true})),
+        )
+        .await?;
+        let key = self.expect(&answer, 200, "/value").unwrap_or_default();
+        stage.write("key-1", &key)?;
+        let answer = traffic::ask(&stage.admin, Method::POST, "/reload", None).await?;
+        self.expect_status(&answer, 200);
+        let answer = self
+            .ask(
+                "served with the new key",
+                Method::GET,
+                &format!("{GA}/{id}"),
+                None,
+            )
+            .await?;
+        self.expect_value(&answer, 200, "/status", "Succeeded");
+        Ok(())
+    }
+
+    async fn metrics(&mut self) -> Result<(), String> {
+        let answer = traffic::ask(&self.stage.admin, Method::GET, "/metrics", None).await?;
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        let counted: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("livegate_http_requests_total"))
+            .collect();
+        say(format_args!(
+            "# what was counted\nGET /metrics\n{}\n",
+            counted.join("\n")
+        ));
+        self.right(
+            counted.iter().any(|line| line.contains("code=\"200\"")),
+            "requests are counted",
+        );
+        let leaked = text.contains(TOKEN) || String::from_utf8_lossy(answer.body()).contains("eyJ");
+        self.right(!leaked, "no secret is among them");
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        title: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Bytes>, String> {
+        say(format_args!("# {title}\n{method} {path}"));
+        let answer = traffic::ask(&self.stage.gateway, method, path, body).await?;
+        show(&answer);
+        Ok(answer)
+    }
+
+    fn expect_status(&mut self, answer: &Response<Bytes>, status: u16) {
+        self.right(answer.status() == status, &format!("status {status}"));
+    }
+
+    /// The text at a JSON pointer, which must be there.
+    fn expect(&mut self, answer: &Response<Bytes>, status: u16, pointer: &str) -> Option<String> {
+        self.expect_status(answer, status);
+        let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
+        let text = body
+            .as_ref()
+            .and_then(|body| body.pointer(pointer)?.as_str());
+        self.right(text.is_some(), &format!("it has {pointer}"));
+        text.map(str::to_owned)
+    }
+
+    fn expect_value(&mut self, answer: &Response<Bytes>, status: u16, pointer: &str, value: &str) {
+        let found = self.expect(answer, status, pointer);
+        self.right(
+            found.as_deref() == Some(value),
+            &format!("{pointer} is \"{value}\""),
+        );
+    }
+
+    fn right(&mut self, right: bool, what: &str) {
+        if !right {
+            self.wrong += 1;
+            say(format_args!("WRONG: expected {what}"));
+        }
+    }
+}
+
+/// Prints an answer: its status, what Azure names it by, and its body.
+fn show(answer: &Response<Bytes>) {
+    let header = |name| {
+        answer
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(|value| format!("{name}: {value}\n"))
+            .unwrap_or_default()
+    };
+    let body = String::from_utf8_lossy(answer.body());
+    say(format_args!(
+        "{}\n{}{}{body}\n",
+        answer.status(),
+        header("apim-request-id"),
+        header("x-ms-error-code")
+    ));
+}
