@@ -12,6 +12,8 @@ pub mod cli;
 pub mod config;
 pub mod emulator;
 pub mod error;
+#[cfg(test)]
+mod floors;
 pub mod gateway;
 pub mod headers;
 pub mod inbound;

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use sha2::{Digest as _, Sha256};
+
 use super::super::App;
 use super::super::reader::{Table, Value};
 use super::name;
@@ -19,7 +21,7 @@ const ROUTES: [(&str, Route); 6] = [
 ];
 
 #[derive(Clone, Copy, PartialEq)]
-enum Digest {
+enum Verdicts {
     Off,
     Observe,
     Refuse,
@@ -94,6 +96,9 @@ fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>>
         let hash = item.parsed(TOKEN_RULE, |text| {
             const_hex::decode_to_array::<_, 32>(text).ok()
         })?;
+        if hash == <[u8; 32]>::from(Sha256::digest("")) {
+            return item.wrong("is the hash of nothing: everybody has that token");
+        }
         if taken.contains(&hash) {
             return item.wrong("stands twice: a token belongs to one app");
         }
@@ -121,23 +126,23 @@ fn routes(value: &Value<'_>) -> Option<HashSet<Route>> {
 /// Digest verdicts come with a later version. What would promise a refusal that does not happen is itself refused.
 fn digest(table: &Table<'_>, warnings: &mut Vec<String>) {
     let words = [
-        ("off", Digest::Off),
-        ("observe", Digest::Observe),
-        ("enforce", Digest::Refuse),
-        ("require", Digest::Refuse),
+        ("off", Verdicts::Off),
+        ("observe", Verdicts::Observe),
+        ("enforce", Verdicts::Refuse),
+        ("require", Verdicts::Refuse),
     ];
     let Some(value) = table.get("digest") else {
         return;
     };
     match value.word(&words) {
-        Some(Digest::Observe) => {
+        Some(Verdicts::Observe) => {
             warnings.push("'digest' has no effect yet: no verdicts are given".to_owned())
         }
-        Some(Digest::Refuse) => {
+        Some(Verdicts::Refuse) => {
             let _: Option<()> = value.wrong(
                 "\"enforce\" and \"require\" are not in this version yet: nothing would be refused",
             );
         }
-        Some(Digest::Off) | None => {}
+        Some(Verdicts::Off) | None => {}
     }
 }

@@ -144,3 +144,55 @@ fn plain_http_is_for_loopback_only() {
         assert_eq!(told.is_ok(), good, "{endpoint} {told:?}");
     }
 }
+
+/// The sample of all keys, and the same with every default written out.
+#[test]
+fn the_sample_is_good_and_its_defaults_are_the_defaults() {
+    let sample = include_str!("../../../config/livegate.toml");
+    let keyless = |mut config: Config| {
+        config
+            .upstreams
+            .iter_mut()
+            .for_each(|upstream| upstream.keys = [None, None]);
+        config
+    };
+    let short = keyless(read(sample).unwrap());
+    let written_out: String = sample
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(key)
+                if key.contains(" = ")
+                    && !key.contains("tls/")
+                    && !key.contains("client_auth")
+                    && !key.contains("address")
+                    && !key.contains("ca_file")
+                    && !key.contains("secondary") =>
+            {
+                key
+            }
+            _ => line,
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(
+        written_out.contains("\nworkers = 0") && written_out.contains("\nrunning_ttl"),
+        "{written_out}"
+    );
+    let long = keyless(read(&written_out).unwrap());
+    assert_eq!((short.server, short.admin), (long.server, long.admin));
+    assert_eq!((short.upstreams, short.apps), (long.upstreams, long.apps));
+}
+
+#[test]
+fn nothing_is_no_token() {
+    let empty = const_hex::encode(<[u8; 32]>::from(sha2::Digest::finalize(
+        <sha2::Sha256 as sha2::Digest>::new(),
+    )));
+    let good = "f98103e9217f099208569d295c1b276f1821348636c268c854bb2a086e0037cd";
+    assert!(
+        read(&GOOD.replace(good, &empty))
+            .unwrap_err()
+            .concat()
+            .contains("hash of nothing")
+    );
+}
