@@ -35,18 +35,11 @@ impl Service<Request<Incoming>> for Admin {
 }
 
 async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
-    let allowed = if path == "/reload" {
-        Method::POST
-    } else {
-        Method::GET
-    };
+    let allowed = if path == "/reload" { Method::POST } else { Method::GET };
     let head = *method == Method::HEAD && allowed == Method::GET;
     if *method != allowed && !head && known(path) {
-        let mut refused = text(
-            StatusCode::METHOD_NOT_ALLOWED,
-            TEXT,
-            format!("{path} has {allowed}\n"),
-        );
+        let mut refused =
+            text(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("{path} has {allowed}\n"));
         if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
             refused.headers_mut().insert(ALLOW, allowed);
         }
@@ -55,11 +48,7 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
     let answer = match path {
         "/metrics" => match state.metrics.text() {
             Ok(metrics) => text(StatusCode::OK, METRICS, metrics),
-            Err(error) => text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                TEXT,
-                format!("{error}\n"),
-            ),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
         },
         "/livez" => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
         "/readyz" => match state.not_ready() {
@@ -69,16 +58,8 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
         "/status" => text(StatusCode::OK, JSON, status::json(state)),
         "/" => text(StatusCode::OK, TEXT, status::text(state)),
         "/reload" => match state.reload().await {
-            Ok(()) => text(
-                StatusCode::OK,
-                TEXT,
-                "the configuration was loaded again\n".to_owned(),
-            ),
-            Err(mistakes) => text(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                TEXT,
-                format!("{mistakes}\n"),
-            ),
+            Ok(()) => text(StatusCode::OK, TEXT, "the configuration was loaded again\n".to_owned()),
+            Err(mistakes) => text(StatusCode::UNPROCESSABLE_ENTITY, TEXT, format!("{mistakes}\n")),
         },
         _ => text(
             StatusCode::NOT_FOUND,
@@ -86,28 +67,17 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
             "There are /, /metrics, /livez, /readyz, /status and POST /reload.\n".to_owned(),
         ),
     };
-    if head {
-        answer.map(|_| Body::Empty)
-    } else {
-        answer
-    }
+    if head { answer.map(|_| Body::Empty) } else { answer }
 }
 
 fn known(path: &str) -> bool {
-    matches!(
-        path,
-        "/" | "/metrics" | "/livez" | "/readyz" | "/status" | "/reload"
-    )
+    matches!(path, "/" | "/metrics" | "/livez" | "/readyz" | "/status" | "/reload")
 }
 
 fn text(status: StatusCode, kind: &'static str, content: String) -> Response<Body> {
     let mut answer = Response::new(Body::Whole(content.into()));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

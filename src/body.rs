@@ -49,21 +49,13 @@ impl Body {
         if inner.is_end_stream() {
             return Self::Empty;
         }
-        Self::Stream(Box::new(Stream {
-            inner,
-            left: limit,
-            deadline: Box::pin(sleep(time)),
-        }))
+        Self::Stream(Box::new(Stream { inner, left: limit, deadline: Box::pin(sleep(time)) }))
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() {
-            Self::Empty
-        } else {
-            Self::Whole(bytes)
-        }
+        if bytes.is_empty() { Self::Empty } else { Self::Whole(bytes) }
     }
 }
 
@@ -120,10 +112,7 @@ impl Stream {
     }
 
     fn admit(&mut self, data: Bytes) -> Result<Frame<Bytes>, BodyError> {
-        self.left = self
-            .left
-            .checked_sub(data.len() as u64)
-            .ok_or(BodyError::TooLarge)?;
+        self.left = self.left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
         Ok(Frame::data(data))
     }
 }

@@ -75,22 +75,13 @@ impl Call {
         };
         let mut path = self.target.resource.to_string();
         self.target.page.write_query(&mut path);
-        Ask {
-            label: self.target.label(),
-            method,
-            path,
-            headers: self.headers,
-            body: self.body,
-        }
+        Ask { label: self.target.label(), method, path, headers: self.headers, body: self.body }
     }
 }
 
 impl Page {
     fn write_query(&self, path: &mut String) {
-        let start = self
-            .start
-            .as_deref()
-            .map(|start| ("start", Cow::Borrowed(start)));
+        let start = self.start.as_deref().map(|start| ("start", Cow::Borrowed(start)));
         let top = self.top.map(|top| ("top", Cow::Owned(top.to_string())));
         for (index, (key, value)) in start.into_iter().chain(top).enumerate() {
             path.push(if index == 0 { '?' } else { '&' });
@@ -112,13 +103,7 @@ impl Page {
 impl Ask {
     /// The same once more, where it has no content that is spent by now.
     pub fn again(&self) -> Option<Self> {
-        let Self {
-            label,
-            method,
-            path,
-            headers,
-            body,
-        } = self;
+        let Self { label, method, path, headers, body } = self;
         let body = matches!(body, Body::Empty).then_some(Body::Empty)?;
         Some(Self {
             label,
@@ -138,19 +123,12 @@ mod tests {
     fn a_page_is_written_anew_and_encoded() {
         let written = |start: Option<&str>, top| {
             let mut path = String::from("/x");
-            Page {
-                start: start.map(str::to_owned),
-                top,
-            }
-            .write_query(&mut path);
+            Page { start: start.map(str::to_owned), top }.write_query(&mut path);
             path
         };
         assert_eq!(written(None, None), "/x");
         assert_eq!(written(Some(""), Some(5)), "/x?start=&top=5");
-        assert_eq!(
-            written(Some("a&top=9 \u{e9}/"), None),
-            "/x?start=a%26top%3D9%20%C3%A9%2F"
-        );
+        assert_eq!(written(Some("a&top=9 \u{e9}/"), None), "/x?start=a%26top%3D9%20%C3%A9%2F");
         assert_eq!(written(None, Some(1000)), "/x?top=1000");
     }
 }

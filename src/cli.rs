@@ -110,11 +110,9 @@ pub fn run() -> ExitCode {
         Command::Serve { config } => serve::serve(&config),
         Command::Check { config, json } => check::check(&config, json),
         Command::Demo { once } => demo::demo(once),
-        Command::Emulate {
-            listen,
-            keys,
-            script,
-        } => emulate::emulate(listen, keys, script.as_deref()),
+        Command::Emulate { listen, keys, script } => {
+            emulate::emulate(listen, keys, script.as_deref())
+        }
         Command::Token { name } => token::token(&name),
         Command::Health { admin } => health::health(&admin),
     };
@@ -161,10 +159,8 @@ fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
 /// Resolves on SIGTERM or SIGINT.
 async fn told_to_stop() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -135,10 +135,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
 impl Config {
     /// The keys that could not be read.
     pub fn key_mistakes(&self) -> Vec<Mistake> {
-        let slots = self
-            .upstreams
-            .iter()
-            .flat_map(|upstream| upstream.keys.iter().flatten());
+        let slots = self.upstreams.iter().flat_map(|upstream| upstream.keys.iter().flatten());
         slots.filter_map(|slot| slot.key.clone().err()).collect()
     }
 }

@@ -126,15 +126,9 @@ impl Emulator {
     /// Where the address is taken or not loopback (the emulator guards nothing), and where the keys are
     /// more than two or cannot stand in a header.
     pub fn bind(options: Options) -> io::Result<Self> {
-        let Options {
-            listen,
-            mut keys,
-            script,
-        } = options;
+        let Options { listen, mut keys, script } = options;
         if !listen.ip().is_loopback() {
-            return refuse(format!(
-                "the emulator listens on loopback only, not on {listen}"
-            ));
+            return refuse(format!("the emulator listens on loopback only, not on {listen}"));
         }
         let script = script.unwrap_or_default();
         keys.extend(script.keys.iter().skip(keys.len()).cloned());
@@ -148,11 +142,7 @@ impl Emulator {
         let mut world = World::new(Keys::new(keys));
         script.apply(&mut world);
         let world = Arc::new(Mutex::new(world));
-        Ok(Self {
-            listener,
-            address,
-            world,
-        })
+        Ok(Self { listener, address, world })
     }
 
     /// Where it listens.

@@ -49,11 +49,7 @@ impl HyperService<Request<Incoming>> for Public {
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let Server {
-            max_body,
-            stream_timeout,
-            ..
-        } = self.server;
+        let Server { max_body, stream_timeout, .. } = self.server;
         let mut front = Front::clone(&self.front.load());
         front.call(request.map(|body| Body::stream(body, max_body, stream_timeout)))
     }
@@ -66,10 +62,7 @@ impl Gateway {
     /// One sentence for each address that cannot be had and each resource that cannot be prepared.
     pub fn bind(path: &Path, config: Config) -> Result<Self, Vec<String>> {
         let metrics = Metrics::new().map_err(|error| vec![error.to_string()])?;
-        metrics
-            .build_info
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let listen = |address, tls| {
             Door::bind(address, tls).map_err(|error| format!("cannot listen at {address}: {error}"))
         };
@@ -79,11 +72,8 @@ impl Gateway {
             .map(|listener| listen(listener.address, listener.tls.clone()))
             .collect();
         let admin = listen(config.admin, None);
-        let told: Vec<_> = doors
-            .iter()
-            .chain([&admin])
-            .filter_map(|door| door.as_ref().err().cloned())
-            .collect();
+        let told: Vec<_> =
+            doors.iter().chain([&admin]).filter_map(|door| door.as_ref().err().cloned()).collect();
         let (Ok(doors), Ok(admin)) = (doors.into_iter().collect::<Result<Vec<_>, _>>(), admin)
         else {
             return Err(told);
@@ -92,12 +82,7 @@ impl Gateway {
         let certificates = doors.iter().map(|door| door.tls().cloned()).collect();
         let state = State::new(path.to_owned(), config, certificates, Arc::new(metrics))
             .map_err(|told| vec![told])?;
-        Ok(Self {
-            doors,
-            admin,
-            server,
-            state: Arc::new(state),
-        })
+        Ok(Self { doors, admin, server, state: Arc::new(state) })
     }
 
     /// The public addresses, in the order of the configuration, and whether each has TLS.
@@ -122,20 +107,17 @@ impl Gateway {
         let (_open, never) = watch::channel(false);
         let server = self.server;
         let house = House::new(server, server.max_connections, told);
-        let public = Public {
-            front: Arc::clone(&self.state.front),
-            server,
-        };
+        let public = Public { front: Arc::clone(&self.state.front), server };
         let accepting: Vec<_> = self
             .doors
             .into_iter()
             .map(|door| tokio::spawn(door.accept(house.clone(), public.clone())))
             .collect();
         // The admin port answers until the very end, so that probes and scrapes see the draining.
-        let admin = tokio::spawn(self.admin.accept(
-            House::new(server, ADMIN_PLACES, never),
-            Admin(Arc::clone(&self.state)),
-        ));
+        let admin = tokio::spawn(
+            self.admin
+                .accept(House::new(server, ADMIN_PLACES, never), Admin(Arc::clone(&self.state))),
+        );
         let watching = tokio::spawn(reload::watch(Arc::clone(&self.state)));
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
@@ -145,10 +127,7 @@ impl Gateway {
         for door in accepting {
             door.await??;
         }
-        if timeout(server.drain_timeout, house.empty(server.max_connections))
-            .await
-            .is_err()
-        {
+        if timeout(server.drain_timeout, house.empty(server.max_connections)).await.is_err() {
             tracing::warn!("some connections did not finish in time and are closed");
         }
         admin.abort();

@@ -71,9 +71,7 @@ pub fn towards_azure(from: &HeaderMap) -> HeaderMap {
         .unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
     headers.insert(MS_CLIENT_REQUEST_ID, sdk.unwrap_or_else(|| id.clone()));
     headers.insert(CLIENT_REQUEST_ID, id);
-    let trace = from
-        .get(&TRACEPARENT)
-        .filter(|value| is_traceparent(value.as_bytes()));
+    let trace = from.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
     if let (Some(_), Some(state)) = (trace, from.get(&TRACESTATE)) {
         headers.insert(TRACESTATE, state.clone());
     }
@@ -84,19 +82,15 @@ pub fn towards_azure(from: &HeaderMap) -> HeaderMap {
 
 /// Takes out of an answer what must not reach the app.
 pub fn towards_app(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = connection_options(headers)
-        .filter_map(|name| name.parse().ok())
-        .collect();
+    let named: Vec<HeaderName> =
+        connection_options(headers).filter_map(|name| name.parse().ok()).collect();
     for name in named.iter().chain(&NOT_TOWARDS_APP) {
         headers.remove(name);
     }
 }
 
 fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -107,17 +101,13 @@ fn is_named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
 /// W3C Trace Context §3.2: version, trace id, parent id and flags, in lower-case hex; neither id all zero.
 fn is_traceparent(value: &[u8]) -> bool {
     let parts: Vec<_> = value.split(|byte| *byte == b'-').collect();
-    let hex = |part: &[u8]| {
-        part.iter()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte))
-    };
+    let hex =
+        |part: &[u8]| part.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
     let zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
     match parts.as_slice() {
         [version, trace, parent, flags] => {
             parts.iter().map(|part| part.len()).eq([2, 32, 16, 2])
-                && [version, trace, parent, flags]
-                    .into_iter()
-                    .all(|part| hex(part))
+                && [version, trace, parent, flags].into_iter().all(|part| hex(part))
                 && *version != b"ff"
                 && !zero(trace)
                 && !zero(parent)
@@ -186,10 +176,8 @@ mod tests {
             (&sent["client-request-id"], &sent["x-ms-client-request-id"]),
             (&"one".parse().unwrap(), &"one".parse().unwrap())
         );
-        let sent = towards_azure(&map(&[
-            ("x-ms-client-request-id", "one"),
-            ("client-request-id", "two"),
-        ]));
+        let sent =
+            towards_azure(&map(&[("x-ms-client-request-id", "one"), ("client-request-id", "two")]));
         assert_eq!(
             (&sent["client-request-id"], &sent["x-ms-client-request-id"]),
             (&"two".parse().unwrap(), &"one".parse().unwrap())

@@ -14,6 +14,7 @@ pub mod emulator;
 pub mod error;
 #[cfg(test)]
 mod floors;
+pub mod fork;
 pub mod gateway;
 pub mod headers;
 pub mod inbound;

@@ -85,20 +85,13 @@ impl Door {
     /// # Errors
     /// What the operating system says, for example that the address is taken.
     pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let tls = tls.map(|config| Arc::new(ArcSwap::new(config)));
-        Ok(Self {
-            listener: socket.into(),
-            tls,
-        })
+        Ok(Self { listener: socket.into(), tls })
     }
 
     /// The address, with the port that was free where none was asked for.
@@ -139,9 +132,7 @@ impl Door {
             let Ok(place) = Arc::clone(&house.places).try_acquire_owned() else {
                 continue;
             };
-            let connection = house
-                .clone()
-                .connection(stream, self.tls.clone(), service.clone());
+            let connection = house.clone().connection(stream, self.tls.clone(), service.clone());
             tokio::spawn(async move {
                 connection.await;
                 drop(place);
@@ -153,11 +144,7 @@ impl Door {
 impl House {
     /// A house with so many places, and what tells it to stop.
     pub fn new(server: config::Server, places: usize, stop: watch::Receiver<bool>) -> Self {
-        Self {
-            server,
-            places: Arc::new(Semaphore::new(places)),
-            stop,
-        }
+        Self { server, places: Arc::new(Semaphore::new(places)), stop }
     }
 
     /// Waits until every connection has ended.
@@ -212,10 +199,7 @@ impl House {
         let server = &self.server;
         if http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder
-                .timer(TokioTimer::new())
-                .keep_alive_interval(PING)
-                .keep_alive_timeout(PING);
+            builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING);
             builder.max_concurrent_streams(server.max_streams);
             builder
                 .max_header_list_size(u32::try_from(server.max_header_bytes).unwrap_or(u32::MAX));
@@ -228,9 +212,7 @@ impl House {
             drop(connection.await);
         } else {
             let mut builder = http1::Builder::new();
-            builder
-                .timer(TokioTimer::new())
-                .header_read_timeout(server.header_timeout);
+            builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout);
             builder.max_header_size(server.max_header_bytes);
             if server.max_headers != HYPER_MAX_HEADERS {
                 builder.max_headers(server.max_headers);

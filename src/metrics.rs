@@ -16,9 +16,8 @@ const REQUEST_SECONDS: &[f64] = &[
 ];
 
 /// Seconds. A call to Azure crosses a network and does work.
-const UPSTREAM_SECONDS: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0,
-];
+const UPSTREAM_SECONDS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:ident $([$($label:literal),+])? $(@ $buckets:expr)?;)+) => {
@@ -111,9 +110,7 @@ impl Metrics {
             .with_label_values(&[upstream, route])
             .observe(start.elapsed().as_secs_f64());
         if let Some(kind) = error.and_then(Error::upstream_kind) {
-            self.upstream_errors_total
-                .with_label_values(&[upstream, kind])
-                .inc();
+            self.upstream_errors_total.with_label_values(&[upstream, kind]).inc();
         }
     }
 }
@@ -177,11 +174,7 @@ mod tests {
     fn the_table_holds_and_is_written() {
         let metrics = Metrics::new().unwrap();
         metrics.build_info.with_label_values(&["1"]).set(1);
-        let guard = InFlight::new(
-            metrics
-                .http_requests_in_flight
-                .with_label_values(&["session"]),
-        );
+        let guard = InFlight::new(metrics.http_requests_in_flight.with_label_values(&["session"]));
         assert!(
             metrics
                 .text()

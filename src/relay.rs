@@ -24,14 +24,22 @@ use crate::metrics::Metrics;
 /// Passes calls to Azure and answers back, frame by frame.
 #[derive(Debug, Clone)]
 pub struct Relay {
-    /// Where to.
-    pub sender: Sender,
-    /// Its limits.
-    pub azure: Arc<Azure>,
-    /// Time from the head to the last byte, in each direction.
-    pub stream_timeout: Duration,
-    /// Where it is counted.
-    pub metrics: Arc<Metrics>,
+    sender: Sender,
+    azure: Arc<Azure>,
+    stream_timeout: Duration,
+    metrics: Arc<Metrics>,
+}
+
+impl Relay {
+    /// A relay to one resource. A body may take `stream_timeout` in each direction.
+    pub const fn new(
+        sender: Sender,
+        azure: Arc<Azure>,
+        stream_timeout: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { sender, azure, stream_timeout, metrics }
+    }
 }
 
 impl Service<Call> for Relay {
@@ -45,33 +53,20 @@ impl Service<Call> for Relay {
 
     fn call(&mut self, call: Call) -> Self::Future {
         // A create is answered after its content has come in, which has a deadline of its own.
-        let upload = if call.target.route == Route::Create {
-            self.stream_timeout
-        } else {
-            Duration::ZERO
-        };
+        let upload =
+            if call.target.route == Route::Create { self.stream_timeout } else { Duration::ZERO };
         let limit = self.azure.timeout + upload;
         let ask = call.into_ask();
         let label = ask.label;
         let sent = self.sender.call(ask);
-        let Self {
-            azure,
-            metrics,
-            stream_timeout,
-            ..
-        } = self.clone();
+        let Self { azure, metrics, stream_timeout, .. } = self.clone();
         async move {
             let start = Instant::now();
-            let outcome = timeout(limit, sent)
-                .await
-                .unwrap_or(Err(Error::UpstreamTimeout));
+            let outcome = timeout(limit, sent).await.unwrap_or(Err(Error::UpstreamTimeout));
             metrics.observe_upstream(&azure.name, label, start, outcome.as_ref().err());
             let (mut parts, body) = outcome?.into_parts();
             towards_app(&mut parts.headers);
-            Ok(Response::from_parts(
-                parts,
-                Body::stream(body, azure.max_answer, stream_timeout),
-            ))
+            Ok(Response::from_parts(parts, Body::stream(body, azure.max_answer, stream_timeout)))
         }
         .boxed()
     }

@@ -42,7 +42,5 @@ pub async fn watch(state: Arc<State>) -> std::io::Result<()> {
 /// The files' content now; `None` where the look itself failed.
 async fn look(state: &Arc<State>) -> Option<crate::config::Fingerprint> {
     let live = state.live();
-    tokio::task::spawn_blocking(move || fingerprint(&live.config.files))
-        .await
-        .ok()
+    tokio::task::spawn_blocking(move || fingerprint(&live.config.files)).await.ok()
 }

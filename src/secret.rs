@@ -39,11 +39,7 @@ impl Secret {
     /// The first 8 hex digits of its SHA-256: the one way in which a key may be shown.
     pub fn fingerprint(&self) -> String {
         const_hex::encode(
-            Sha256::digest(self.0.as_bytes())
-                .iter()
-                .take(4)
-                .copied()
-                .collect::<Vec<_>>(),
+            Sha256::digest(self.0.as_bytes()).iter().take(4).copied().collect::<Vec<_>>(),
         )
     }
 }
@@ -71,20 +67,9 @@ mod tests {
     #[test]
     fn what_cannot_be_a_key_is_refused_without_telling_it() {
         let long = "k".repeat(513);
-        for bad in [
-            "",
-            " \n",
-            "two words",
-            "caf\u{e9}",
-            "line\nline",
-            "nul\0",
-            long.as_str(),
-        ] {
+        for bad in ["", " \n", "two words", "caf\u{e9}", "line\nline", "nul\0", long.as_str()] {
             let told = Secret::parse(bad).unwrap_err();
-            assert!(
-                bad.trim().is_empty() || !told.contains(bad.trim()),
-                "{told}"
-            );
+            assert!(bad.trim().is_empty() || !told.contains(bad.trim()), "{told}");
         }
     }
 }

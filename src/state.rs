@@ -74,11 +74,7 @@ impl State {
             .collect::<Result<Vec<_>, _>>()?;
         let front = stack(&config, &upstreams, &metrics);
         let now = Timestamp::now();
-        let live = Live {
-            config,
-            upstreams,
-            since: now,
-        };
+        let live = Live { config, upstreams, since: now };
         let state = Self {
             metrics,
             started: now,
@@ -146,10 +142,7 @@ impl State {
                     );
                 }
                 let at = Timestamp::now().to_string();
-                self.failure.store(Some(Arc::new(Failure {
-                    at,
-                    mistakes: mistakes.0.clone(),
-                })));
+                self.failure.store(Some(Arc::new(Failure { at, mistakes: mistakes.0.clone() })));
             }
         }
         outcome
@@ -174,13 +167,8 @@ impl State {
                 certificate.store(Arc::clone(tls));
             }
         }
-        self.front
-            .store(Arc::new(stack(&config, &upstreams, &self.metrics)));
-        self.live.store(Arc::new(Live {
-            config,
-            upstreams,
-            since: Timestamp::now(),
-        }));
+        self.front.store(Arc::new(stack(&config, &upstreams, &self.metrics)));
+        self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now() }));
         Ok(())
     }
 
@@ -190,13 +178,8 @@ impl State {
 
     fn count(&self, result: &str) {
         let good = result == "ok";
-        self.metrics
-            .config_reloads_total
-            .with_label_values(&[result])
-            .inc();
-        self.metrics
-            .config_last_reload_successful
-            .set(i64::from(good));
+        self.metrics.config_reloads_total.with_label_values(&[result]).inc();
+        self.metrics.config_last_reload_successful.set(i64::from(good));
         if good {
             self.metrics
                 .config_last_reload_success_timestamp_seconds
@@ -219,15 +202,8 @@ impl State {
 impl Live {
     /// The resource of an upstream: the one that there is, with its open connections, unless more than its keys changed.
     fn azure(&self, upstream: &Upstream) -> Result<Arc<Azure>, String> {
-        let keyless = |upstream: &Upstream| Upstream {
-            keys: [None, None],
-            ..upstream.clone()
-        };
-        let same = self
-            .config
-            .upstreams
-            .iter()
-            .position(|old| keyless(old) == keyless(upstream));
+        let keyless = |upstream: &Upstream| Upstream { keys: [None, None], ..upstream.clone() };
+        let same = self.config.upstreams.iter().position(|old| keyless(old) == keyless(upstream));
         match same.and_then(|index| self.upstreams.get(index)) {
             Some(azure) => Ok(Arc::clone(azure)),
             None => Azure::new(upstream).map(Arc::new),

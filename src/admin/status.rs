@@ -63,12 +63,7 @@ pub(super) fn json(state: &State) -> String {
                 keys: azure.keys.status(),
             })
             .collect(),
-        apps: live
-            .config
-            .apps
-            .iter()
-            .map(|app| app.name.as_str())
-            .collect(),
+        apps: live.config.apps.iter().map(|app| app.name.as_str()).collect(),
     };
     serde_json::to_string_pretty(&status).unwrap_or_default()
 }
@@ -81,9 +76,7 @@ pub(super) fn text(state: &State) -> String {
     _ = writeln!(
         text,
         "{}, up for {up} s",
-        state
-            .not_ready()
-            .map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"))
+        state.not_ready().map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"))
     );
     for (upstream, azure) in live.config.upstreams.iter().zip(&live.upstreams) {
         _ = writeln!(

@@ -31,11 +31,7 @@ pub fn again<S>(
     azure: Arc<Azure>,
     metrics: Arc<Metrics>,
 ) -> impl Layer<S, Service = Again<S>> + Clone {
-    layer_fn(move |inner| Again {
-        inner,
-        azure: Arc::clone(&azure),
-        metrics: Arc::clone(&metrics),
-    })
+    layer_fn(move |inner| Again { inner, azure: Arc::clone(&azure), metrics: Arc::clone(&metrics) })
 }
 
 impl<S> Service<Ask> for Again<S>

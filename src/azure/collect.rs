@@ -72,20 +72,13 @@ where
 
 async fn whole(answer: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, Error> {
     let (mut parts, body) = answer.into_parts();
-    let body = Limited::new(body, limit)
-        .collect()
-        .await
-        .map_err(|error| defect(&error))?
-        .to_bytes();
+    let body =
+        Limited::new(body, limit).collect().await.map_err(|error| defect(&error))?.to_bytes();
     towards_app(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
 }
 
 fn defect(error: &BoxError) -> Error {
-    let defect = if error.is::<LengthLimitError>() {
-        Defect::TooLarge
-    } else {
-        Defect::Incomplete
-    };
+    let defect = if error.is::<LengthLimitError>() { Defect::TooLarge } else { Defect::Incomplete };
     Error::UpstreamInvalidResponse(defect)
 }

@@ -32,13 +32,8 @@ pub fn client(upstream: &Upstream) -> Result<Client<Connector, Body>, String> {
     let connector = connector(upstream)?;
     let mut builder = Client::builder(TokioExecutor::new());
     // Without the timer, connections whose rest is over are not used any more but never closed either.
-    builder
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(upstream.idle_timeout);
-    builder
-        .timer(TokioTimer::new())
-        .http2_keep_alive_interval(PING)
-        .http2_keep_alive_timeout(PING);
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(upstream.idle_timeout);
+    builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING).http2_keep_alive_timeout(PING);
     Ok(builder.build(connector))
 }
 
@@ -47,10 +42,8 @@ fn connector(upstream: &Upstream) -> Result<Connector, String> {
     http.set_nodelay(true);
     // The address says https, which this part of the connector would refuse.
     http.enforce_http(false);
-    let tls = HttpsConnectorBuilder::new()
-        .with_tls_config(tls(upstream)?)
-        .https_or_http()
-        .enable_http1();
+    let tls =
+        HttpsConnectorBuilder::new().with_tls_config(tls(upstream)?).https_or_http().enable_http1();
     let https = if upstream.http2 {
         tls.enable_http2().wrap_connector(http)
     } else {
@@ -78,10 +71,7 @@ fn tls(upstream: &Upstream) -> Result<ClientConfig, String> {
         }
     }
     let builder = ClientConfig::builder_with_provider(provider());
-    let builder = builder
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    Ok(builder
-        .with_root_certificates(Arc::new(roots))
-        .with_no_client_auth())
+    let builder =
+        builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(Arc::new(roots)).with_no_client_auth())
 }

@@ -59,10 +59,9 @@ impl Keys {
         let mut keys = [None, None];
         for ((key, slot), held) in keys.iter_mut().zip(slots).zip(held.iter()) {
             *key = slot.as_ref().and_then(|slot| match &slot.key {
-                Ok(secret) => secret.header_value().map(|value| Key {
-                    value,
-                    fingerprint: secret.fingerprint(),
-                }),
+                Ok(secret) => secret
+                    .header_value()
+                    .map(|value| Key { value, fingerprint: secret.fingerprint() }),
                 Err(_) => held.clone(),
             });
         }
@@ -87,12 +86,7 @@ impl Keys {
     }
 
     fn current(&self) -> Option<HeaderValue> {
-        self.0
-            .load()
-            .iter()
-            .flatten()
-            .next()
-            .map(|key| key.value.clone())
+        self.0.load().iter().flatten().next().map(|key| key.value.clone())
     }
 }
 
@@ -105,10 +99,7 @@ pub struct WithKey<S> {
 
 /// Puts the resource's key on requests.
 pub fn key<S>(azure: Arc<Azure>) -> impl Layer<S, Service = WithKey<S>> + Clone {
-    layer_fn(move |inner| WithKey {
-        inner,
-        azure: Arc::clone(&azure),
-    })
+    layer_fn(move |inner| WithKey { inner, azure: Arc::clone(&azure) })
 }
 
 impl<S> Service<Ask> for WithKey<S>
@@ -133,11 +124,7 @@ where
         let answer = self.inner.call(ask);
         async move {
             let answer = answer.await?;
-            if refuses_key(&answer) {
-                Err(Error::UpstreamUnauthorized)
-            } else {
-                Ok(answer)
-            }
+            if refuses_key(&answer) { Err(Error::UpstreamUnauthorized) } else { Ok(answer) }
         }
         .boxed()
     }
@@ -147,10 +134,7 @@ where
 /// with its own code. Any other 403 (network rules, volume quota, approval) has nothing to do with the key.
 fn refuses_key<B>(answer: &Response<B>) -> bool {
     let disabled = || {
-        answer
-            .headers()
-            .get(ERROR_CODE)
-            .is_some_and(|code| code == "AuthenticationTypeDisabled")
+        answer.headers().get(ERROR_CODE).is_some_and(|code| code == "AuthenticationTypeDisabled")
     };
     match answer.status() {
         StatusCode::UNAUTHORIZED => true,
@@ -175,14 +159,8 @@ mod tests {
 
     #[test]
     fn the_primary_key_serves_and_the_secondary_where_there_is_no_other() {
-        assert_eq!(
-            Keys::new(&[slot("one"), slot("two")]).current().unwrap(),
-            "one"
-        );
-        assert_eq!(
-            Keys::new(&[slot(""), slot("two")]).current().unwrap(),
-            "two"
-        );
+        assert_eq!(Keys::new(&[slot("one"), slot("two")]).current().unwrap(), "one");
+        assert_eq!(Keys::new(&[slot(""), slot("two")]).current().unwrap(), "two");
         let none = Keys::new(&[slot(""), None]);
         assert!(none.current().is_none() && !none.any());
     }
@@ -202,11 +180,7 @@ mod tests {
     #[test]
     fn a_403_is_the_keys_fault_only_where_it_says_so() {
         let answer = |status: u16, code: &str| {
-            Response::builder()
-                .status(status)
-                .header("x-ms-error-code", code)
-                .body(())
-                .unwrap()
+            Response::builder().status(status).header("x-ms-error-code", code).body(()).unwrap()
         };
         assert!(refuses_key(&answer(401, "401")));
         assert!(refuses_key(&answer(403, "AuthenticationTypeDisabled")));

@@ -27,9 +27,7 @@ pub async fn send(
     let label = ask.label;
     let request = request(&azure, ask).ok_or(Error::Internal)?;
     let in_flight = InFlight::new(
-        metrics
-            .upstream_requests_in_flight
-            .with_label_values(&[azure.name.as_str()]),
+        metrics.upstream_requests_in_flight.with_label_values(&[azure.name.as_str()]),
     );
     let outcome = azure.client.request(request).await;
     drop(in_flight);
@@ -93,8 +91,6 @@ fn causes<'a>(
 
 /// TLS errors come wrapped into an error of input and output, whose `source` skips them.
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    let wrapped = error
-        .downcast_ref::<std::io::Error>()
-        .and_then(|error| error.get_ref());
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
     error.is::<rustls::Error>() || wrapped.is_some_and(|error| error.is::<rustls::Error>())
 }

@@ -25,11 +25,9 @@ pub(super) fn check(path: &Path, json: bool) -> Result<(), Failure> {
             say(format_args!("{} is good", path.display()));
             Ok(())
         }
-        false if json => Err(Failure::Wrong(format!(
-            "{}: {} mistakes",
-            path.display(),
-            mistakes.len()
-        ))),
+        false if json => {
+            Err(Failure::Wrong(format!("{}: {} mistakes", path.display(), mistakes.len())))
+        }
         false => Err(Failure::Wrong(Mistakes(mistakes).to_string())),
     }
 }

@@ -37,11 +37,7 @@ pub(super) fn demo(once: bool) -> Result<(), Failure> {
     let runtime = runtime(0)?;
     let done = runtime.block_on(async {
         let stage = Stage::set()?;
-        let done = if once {
-            once::once(&stage).await
-        } else {
-            play(&stage).await
-        };
+        let done = if once { once::once(&stage).await } else { play(&stage).await };
         stage.strike().await;
         done
     });
@@ -65,12 +61,8 @@ impl Stage {
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
         let [gateway, admin, emulator] = PORTS.map(free);
-        let emulator = Emulator::bind(Options {
-            listen: emulator,
-            keys: Vec::new(),
-            script: None,
-        })
-        .map_err(Failure::failed)?;
+        let emulator = Emulator::bind(Options { listen: emulator, keys: Vec::new(), script: None })
+            .map_err(Failure::failed)?;
         let mut stage = Self {
             gateway: format!("http://{gateway}"),
             admin: format!("http://{admin}"),
@@ -93,14 +85,10 @@ impl Stage {
             Gateway::bind(&path, config).map_err(|told| Failure::Failed(told.join("\n")))?;
         let (stop, stopped) = oneshot::channel();
         stage.stop.push(stop);
-        stage
-            .running
-            .push(tokio::spawn(gateway.run(async { drop(stopped.await) })));
+        stage.running.push(tokio::spawn(gateway.run(async { drop(stopped.await) })));
         let (stop, stopped) = oneshot::channel();
         stage.stop.push(stop);
-        stage
-            .running
-            .push(tokio::spawn(emulator.run(async { drop(stopped.await) })));
+        stage.running.push(tokio::spawn(emulator.run(async { drop(stopped.await) })));
         Ok(stage)
     }
 
@@ -132,25 +120,15 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
 
     /// Writes one of the demo's files whole: beside its place first, then moved there.
     fn write(&self, name: &str, content: &str) -> Result<(), String> {
-        let (beside, place) = (
-            self.folder.join(format!("{name}.new")),
-            self.folder.join(name),
-        );
+        let (beside, place) = (self.folder.join(format!("{name}.new")), self.folder.join(name));
         let written =
             std::fs::write(&beside, content).and_then(|()| std::fs::rename(&beside, &place));
         written.map_err(|error| format!("{}: {error}", place.display()))
     }
 
     fn invite(&self) {
-        let Self {
-            gateway,
-            admin,
-            emulator,
-            ..
-        } = self;
-        say(format_args!(
-            "livegate listens at {gateway}, its admin port is {admin}."
-        ));
+        let Self { gateway, admin, emulator, .. } = self;
+        say(format_args!("livegate listens at {gateway}, its admin port is {admin}."));
         say(format_args!(
             "Behind it, instead of Azure, an emulator at {emulator}. Its configuration is {}.\n",
             self.folder.join("livegate.toml").display()
@@ -164,9 +142,7 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
         }
         let preview = "face/v1.2-preview.1/detectLiveness/singleModal/sessions";
         let (_, id) = traffic::SESSIONS[0];
-        say(format_args!(
-            "  # its audit list\n  curl -si {gateway}/{preview}/{id}/audit {key}\n"
-        ));
+        say(format_args!("  # its audit list\n  curl -si {gateway}/{preview}/{id}/audit {key}\n"));
         say(format_args!(
             "  # without a token\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{id}\n"
         ));
@@ -197,7 +173,5 @@ fn free(port: u16) -> SocketAddr {
     let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let bound = TcpListener::bind(wanted).or_else(|_| TcpListener::bind(any));
-    bound
-        .and_then(|listener| listener.local_addr())
-        .unwrap_or(any)
+    bound.and_then(|listener| listener.local_addr()).unwrap_or(any)
 }

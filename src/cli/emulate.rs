@@ -15,28 +15,20 @@ pub(super) fn emulate(
     start_logging("info");
     let made = keys.is_empty();
     runtime(0)?.block_on(async {
-        let emulator = Emulator::bind(Options {
-            listen,
-            keys,
-            script,
-        })
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::InvalidInput => Failure::Wrong(error.to_string()),
-            _ => Failure::Failed(format!("cannot listen at {listen}: {error}")),
-        })?;
-        say(format_args!(
-            "Azure's liveness API is emulated at http://{}",
-            emulator.address()
-        ));
+        let emulator =
+            Emulator::bind(Options { listen, keys, script }).map_err(|error| {
+                match error.kind() {
+                    std::io::ErrorKind::InvalidInput => Failure::Wrong(error.to_string()),
+                    _ => Failure::Failed(format!("cannot listen at {listen}: {error}")),
+                }
+            })?;
+        say(format_args!("Azure's liveness API is emulated at http://{}", emulator.address()));
         if made {
             for key in emulator.keys() {
                 say(format_args!("key: {key}"));
             }
         }
-        emulator
-            .run(async { drop(told_to_stop().await) })
-            .await
-            .map_err(Failure::failed)
+        emulator.run(async { drop(told_to_stop().await) }).await.map_err(Failure::failed)
     })
 }
 

@@ -6,9 +6,7 @@ use super::{Failure, say};
 
 pub(super) fn token(name: &str) -> Result<(), Failure> {
     if !(1..=32).contains(&name.len())
-        || !name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
+        || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
     {
         return Err(Failure::Wrong(
             "an app's name is 1 to 32 of a-z, 0-9, '-' and '_', since it is a label of metrics"

@@ -24,10 +24,7 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn new(config: &Path) -> Self {
         let folder = config.parent().unwrap_or_else(|| Path::new("")).to_owned();
-        Self {
-            folder,
-            read: RefCell::default(),
-        }
+        Self { folder, read: RefCell::default() }
     }
 
     /// Reads one file and remembers it.
@@ -53,9 +50,7 @@ impl Files {
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut content = Vec::new();
-    std::fs::File::open(path)?
-        .take(LONGEST + 1)
-        .read_to_end(&mut content)?;
+    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut content)?;
     if content.len() as u64 > LONGEST {
         return Err(io::Error::other("it is longer than 4 MiB"));
     }

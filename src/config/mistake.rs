@@ -26,23 +26,13 @@ impl Mistake {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.matches('\n').count() + 1;
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        Self {
-            file: file.to_owned(),
-            line,
-            column,
-            message: message.into(),
-        }
+        Self { file: file.to_owned(), line, column, message: message.into() }
     }
 }
 
 impl Display for Mistake {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            column,
-            message,
-        } = self;
+        let Self { file, line, column, message } = self;
         write!(f, "{}:{line}:{column}: {message}", file.display())
     }
 }
@@ -75,9 +65,6 @@ mod tests {
             let mistake = Mistake::at(Path::new("f"), text, start..start, "m");
             (mistake.line, mistake.column)
         };
-        assert_eq!(
-            (at(0), at(4), at(6), at(11), at(99)),
-            ((1, 1), (1, 5), (2, 1), (2, 4), (3, 1))
-        );
+        assert_eq!((at(0), at(4), at(6), at(11), at(99)), ((1, 1), (1, 5), (2, 1), (2, 4), (3, 1)));
     }
 }

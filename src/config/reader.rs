@@ -24,9 +24,7 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// Notes a mistake at a span of the file.
     pub(super) fn report(&self, span: Range<usize>, message: impl Into<String>) {
-        self.mistakes
-            .borrow_mut()
-            .push(Mistake::at(self.file, self.text, span, message));
+        self.mistakes.borrow_mut().push(Mistake::at(self.file, self.text, span, message));
     }
 
     /// Replaces every `${NAME}` by the environment's value.
@@ -39,10 +37,7 @@ impl Source<'_> {
                 return None;
             };
             let Some(value) = (self.environment)(name) else {
-                self.report(
-                    span.clone(),
-                    format!("the environment variable {name} is not set"),
-                );
+                self.report(span.clone(), format!("the environment variable {name} is not set"));
                 return None;
             };
             expanded.push_str(before);
@@ -68,39 +63,27 @@ impl<'a> Table<'a> {
         entries: &'a DeTable<'a>,
         span: Range<usize>,
     ) -> Self {
-        Self {
-            source,
-            span,
-            entries,
-            asked: RefCell::default(),
-        }
+        Self { source, span, entries, asked: RefCell::default() }
     }
 
     /// The value of a key that may be left out.
     pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
         self.asked.borrow_mut().push(key);
-        self.entries.get(key).map(|value| Value {
-            source: self.source,
-            key,
-            value,
-        })
+        self.entries.get(key).map(|value| Value { source: self.source, key, value })
     }
 
     /// The value of a key that must be there.
     pub(super) fn require(&self, key: &'static str) -> Option<Value<'a>> {
         let value = self.get(key);
         if value.is_none() {
-            self.source
-                .report(self.span.clone(), format!("'{key}' is missing here"));
+            self.source.report(self.span.clone(), format!("'{key}' is missing here"));
         }
         value
     }
 
     /// The tables of an array of tables; none where the key is left out.
     pub(super) fn tables(&self, key: &'static str) -> Vec<Self> {
-        self.get(key)
-            .map(|value| value.tables())
-            .unwrap_or_default()
+        self.get(key).map(|value| value.tables()).unwrap_or_default()
     }
 
     /// Closes the table: what nobody asked for is unknown.
@@ -133,8 +116,7 @@ pub(super) struct Value<'a> {
 impl<'a> Value<'a> {
     /// Notes a mistake at this value. Returns `None`, as every reader of a wrong value does.
     pub(super) fn wrong<T>(&self, rule: &str) -> Option<T> {
-        self.source
-            .report(self.value.span(), format!("'{}' {rule}", self.key));
+        self.source.report(self.value.span(), format!("'{}' {rule}", self.key));
         None
     }
 
@@ -154,16 +136,10 @@ impl<'a> Value<'a> {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        let known = words
-            .iter()
-            .map(|(word, _)| format!("\"{word}\""))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let known =
+            words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         self.parsed(&format!("must be one of {known}"), |text| {
-            words
-                .iter()
-                .find(|(word, _)| *word == text)
-                .map(|(_, value)| *value)
+            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
         })
     }
 
@@ -178,14 +154,8 @@ impl<'a> Value<'a> {
             }
             _ => None,
         };
-        let rule = format!(
-            "must be a whole number from {} to {}",
-            bounds.start(),
-            bounds.end()
-        );
-        number
-            .filter(|number| bounds.contains(number))
-            .or_else(|| self.wrong(&rule))
+        let rule = format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
+        number.filter(|number| bounds.contains(number)).or_else(|| self.wrong(&rule))
     }
 
     /// `true` or `false`.
@@ -207,9 +177,7 @@ impl<'a> Value<'a> {
             bounds.start(),
             bounds.end()
         );
-        self.parsed(&rule, |text| {
-            units::duration(text).filter(|time| bounds.contains(time))
-        })
+        self.parsed(&rule, |text| units::duration(text).filter(|time| bounds.contains(time)))
     }
 
     /// A number of bytes such as `"64MiB"`, within bounds.
@@ -219,9 +187,7 @@ impl<'a> Value<'a> {
             bounds.start(),
             bounds.end()
         );
-        self.parsed(&rule, |text| {
-            units::size(text).filter(|size| bounds.contains(size))
-        })
+        self.parsed(&rule, |text| units::size(text).filter(|size| bounds.contains(size)))
     }
 
     /// A table.
@@ -247,14 +213,7 @@ impl<'a> Value<'a> {
         let Some(items) = self.value.get_ref().as_array() else {
             return self.wrong("must be an array").unwrap_or_default();
         };
-        items
-            .iter()
-            .map(|value| Self {
-                source: self.source,
-                key: self.key,
-                value,
-            })
-            .collect()
+        items.iter().map(|value| Self { source: self.source, key: self.key, value }).collect()
     }
 
     fn tables(&self) -> Vec<Table<'a>> {

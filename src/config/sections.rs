@@ -30,12 +30,7 @@ pub(super) fn load(
     let alone = |message: String| Mistakes(vec![Mistake::at(path, "", 0..0, message)]);
     let content = files::read(path).map_err(|error| alone(format!("cannot read it: {error}")))?;
     let text = String::from_utf8(content).map_err(|_| alone("it is not UTF-8".to_owned()))?;
-    let source = Source {
-        file: path,
-        text: &text,
-        environment,
-        mistakes: RefCell::default(),
-    };
+    let source = Source { file: path, text: &text, environment, mistakes: RefCell::default() };
     let files = Files::new(path);
     let (document, errors) = DeTable::parse_recoverable(&text);
     for error in errors {
@@ -79,27 +74,11 @@ fn document_of(root: &Table<'_>, files: &Files) -> Option<Config> {
         cache_of(cache);
     }
     root.check_known();
-    let whole = |(listener, tls)| {
-        Some(super::Listener {
-            address: listener?,
-            tls,
-        })
-    };
-    let listeners = listeners
-        .into_iter()
-        .map(whole)
-        .collect::<Option<Vec<_>>>()?;
+    let whole = |(listener, tls)| Some(super::Listener { address: listener?, tls });
+    let listeners = listeners.into_iter().map(whole).collect::<Option<Vec<_>>>()?;
     let upstreams = upstreams.into_iter().collect::<Option<Vec<_>>>()?;
     let apps = apps.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Config {
-        listeners,
-        server,
-        admin,
-        upstreams,
-        apps,
-        files: Vec::new(),
-        warnings,
-    })
+    Some(Config { listeners, server, admin, upstreams, apps, files: Vec::new(), warnings })
 }
 
 impl Default for Server {
@@ -122,9 +101,7 @@ fn server_of(table: Table<'_>) -> Server {
     let usual = Server::default();
     let number = |key, bounds: RangeInclusive<u64>, usual: usize| {
         let number = table.get(key).and_then(|value| value.integer(bounds));
-        number
-            .and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(usual)
+        number.and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
     };
     let server = Server {
         workers: number("workers", 0..=1024, usual.workers),
@@ -147,9 +124,8 @@ fn server_of(table: Table<'_>) -> Server {
 }
 
 fn admin_of(table: Table<'_>) -> Option<SocketAddr> {
-    let address = table
-        .get("listen")
-        .and_then(|value| value.parsed(ADDRESS_RULE, |text| text.parse().ok()));
+    let address =
+        table.get("listen").and_then(|value| value.parsed(ADDRESS_RULE, |text| text.parse().ok()));
     table.close();
     address
 }
@@ -157,16 +133,10 @@ fn admin_of(table: Table<'_>) -> Option<SocketAddr> {
 /// The cache comes with a later version: its keys are checked, so that a configuration written today keeps its meaning.
 fn cache_of(table: Table<'_>) {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    let _ = table
-        .get("max_bytes")
-        .and_then(|value| value.size(0..=1 << 40));
+    let _ = table.get("max_bytes").and_then(|value| value.size(0..=1 << 40));
     // Azure deletes a session's data 48 hours after its creation.
-    let _ = table
-        .get("ttl")
-        .and_then(|value| value.duration(Duration::ZERO..=hours(48)));
-    let _ = table
-        .get("failed_ttl")
-        .and_then(|value| value.duration(Duration::ZERO..=hours(48)));
+    let _ = table.get("ttl").and_then(|value| value.duration(Duration::ZERO..=hours(48)));
+    let _ = table.get("failed_ttl").and_then(|value| value.duration(Duration::ZERO..=hours(48)));
     let _ = table
         .get("running_ttl")
         .and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(60)));
@@ -180,23 +150,13 @@ fn time(
     usual: Duration,
 ) -> Duration {
     // A lower bound of zero seconds allows zero; any other allows milliseconds too.
-    let least = if *seconds.start() == 0 {
-        Duration::ZERO
-    } else {
-        Duration::from_millis(1)
-    };
+    let least = if *seconds.start() == 0 { Duration::ZERO } else { Duration::from_millis(1) };
     let bounds = least..=Duration::from_secs(*seconds.end());
-    table
-        .get(key)
-        .and_then(|value| value.duration(bounds))
-        .unwrap_or(usual)
+    table.get(key).and_then(|value| value.duration(bounds)).unwrap_or(usual)
 }
 
 fn size(table: &Table<'_>, key: &'static str, bounds: RangeInclusive<u64>, usual: u64) -> u64 {
-    table
-        .get(key)
-        .and_then(|value| value.size(bounds))
-        .unwrap_or(usual)
+    table.get(key).and_then(|value| value.size(bounds)).unwrap_or(usual)
 }
 
 /// A name that is good for a metric's label and stands only once.

@@ -51,9 +51,8 @@ pub(super) fn server(
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|_| "the key file holds no PEM private key".to_owned())?;
     let builder = ServerConfig::builder_with_provider(provider());
-    let builder = builder
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+    let builder =
+        builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let builder = match client {
         None => builder.with_no_client_auth(),
         Some((roots, required)) => {
@@ -99,27 +98,15 @@ mod tests {
         let (_, other) = pair("a.test");
         assert!(server(cert.as_bytes(), key.as_bytes(), None).is_ok());
         assert!(
-            server(
-                cert.as_bytes(),
-                key.as_bytes(),
-                Some((cert.as_bytes(), ClientAuth::Required))
-            )
-            .is_ok()
+            server(cert.as_bytes(), key.as_bytes(), Some((cert.as_bytes(), ClientAuth::Required)))
+                .is_ok()
         );
         assert!(
-            server(cert.as_bytes(), other.as_bytes(), None)
-                .unwrap_err()
-                .contains("do not fit")
+            server(cert.as_bytes(), other.as_bytes(), None).unwrap_err().contains("do not fit")
         );
+        assert!(server(b"", key.as_bytes(), None).unwrap_err().contains("no PEM certificate"));
         assert!(
-            server(b"", key.as_bytes(), None)
-                .unwrap_err()
-                .contains("no PEM certificate")
-        );
-        assert!(
-            server(cert.as_bytes(), b"hello", None)
-                .unwrap_err()
-                .contains("no PEM private key")
+            server(cert.as_bytes(), b"hello", None).unwrap_err().contains("no PEM private key")
         );
     }
 }

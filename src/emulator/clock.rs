@@ -57,10 +57,7 @@ mod tests {
 
     #[test]
     fn a_moment_reads_as_azure_writes_it() {
-        assert_eq!(
-            Moment::from_millis(1_709_636_849_698).iso(),
-            "2024-03-05T11:07:29.698Z"
-        );
+        assert_eq!(Moment::from_millis(1_709_636_849_698).iso(), "2024-03-05T11:07:29.698Z");
         assert_eq!(Moment::from_millis(0).iso(), "1970-01-01T00:00:00.000Z");
     }
 

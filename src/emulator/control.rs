@@ -108,16 +108,10 @@ fn on_sessions(world: &mut World, ask: &Ask, id: Option<&str>) -> Result<Reply, 
             spec.put(world);
             let put = world.store.get(operation, &id, now);
             let put = put.ok_or_else(|| Failure::bad_argument("It is more than 48 hours old."))?;
-            Ok(json_reply(
-                StatusCode::CREATED,
-                &sessions::summary(put, now),
-            ))
+            Ok(json_reply(StatusCode::CREATED, &sessions::summary(put, now)))
         }
         (&Method::GET, None) => {
-            let all = world
-                .store
-                .all()
-                .map(|session| sessions::summary(session, now));
+            let all = world.store.all().map(|session| sessions::summary(session, now));
             Ok(ok(&all.collect::<Vec<_>>()))
         }
         (&Method::DELETE, Some(id)) => {
@@ -146,18 +140,11 @@ fn on_faults(world: &mut World, ask: &Ask, id: Option<&str>) -> Result<Reply, Fa
     match (&ask.method, id) {
         (&Method::POST, None) => {
             let several = ask.body.trim_ascii_start().starts_with(b"[");
-            let specs: Vec<FaultSpec> = if several {
-                read(&ask.body)?
-            } else {
-                vec![read(&ask.body)?]
-            };
+            let specs: Vec<FaultSpec> =
+                if several { read(&ask.body)? } else { vec![read(&ask.body)?] };
             let ids = specs.into_iter().map(|spec| world.faults.add(spec));
             let ids: Vec<_> = ids.collect();
-            let body = if several {
-                json!({ "ids": ids })
-            } else {
-                json!({ "id": ids.first() })
-            };
+            let body = if several { json!({ "ids": ids }) } else { json!({ "id": ids.first() }) };
             Ok(json_reply(StatusCode::CREATED, &body))
         }
         (&Method::GET, None) => Ok(ok(&world.faults.all())),
@@ -194,14 +181,10 @@ fn on_keys(world: &mut World, ask: &Ask) -> Result<Reply, Failure> {
     }
     let change: KeyChange = read(&ask.body)?;
     if change.regenerate == change.value.is_some() {
-        return Err(Failure::bad_argument(
-            "Give either \"regenerate\": true or a \"value\".",
-        ));
+        return Err(Failure::bad_argument("Give either \"regenerate\": true or a \"value\"."));
     }
     if change.value.as_deref().is_some_and(|value| !is_key(value)) {
-        return Err(Failure::bad_argument(
-            "A key is one or more visible ASCII characters.",
-        ));
+        return Err(Failure::bad_argument("A key is one or more visible ASCII characters."));
     }
     let lag = Lag {
         old: change.old_lag_seconds.unwrap_or(change.lag_seconds),
@@ -209,9 +192,7 @@ fn on_keys(world: &mut World, ask: &Ask) -> Result<Reply, Failure> {
     };
     let now = world.clock.now();
     let value = world.keys.change(change.slot, change.value, lag, now);
-    Ok(ok(
-        &json!({"slot": change.slot, "value": value, "keys": world.keys.values()}),
-    ))
+    Ok(ok(&json!({"slot": change.slot, "value": value, "keys": world.keys.values()})))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {

@@ -62,21 +62,15 @@ pub(super) fn read(
         let image = image.ok_or_else(bad_body)?;
         return wish(version, &Fields(fields(&parts)?), Some(image.content));
     }
-    Err(Failure::face(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "BadArgument",
-        "Invalid Media Type.",
-    ))
+    Err(Failure::face(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BadArgument", "Invalid Media Type."))
 }
 
 fn wish(version: ApiVersion, fields: &Fields, image: Option<&[u8]>) -> Result<Wish, Failure> {
     check_mode(version, fields)?;
-    let token_seconds = fields
-        .integer("authTokenTimeToLiveInSeconds")
-        .and_then(|seconds| {
-            let seconds = seconds.unwrap_or(DEFAULT_TOKEN_SECONDS);
-            (60..=86400).contains(&seconds).then_some(seconds)
-        });
+    let token_seconds = fields.integer("authTokenTimeToLiveInSeconds").and_then(|seconds| {
+        let seconds = seconds.unwrap_or(DEFAULT_TOKEN_SECONDS);
+        (60..=86400).contains(&seconds).then_some(seconds)
+    });
     let token_seconds = token_seconds.ok_or_else(|| bad("InvalidTokenLifetime", BAD_LIFETIME))?;
     let knows_attempts = version == ApiVersion::V1_3Preview1;
     let attempts = match fields.integer("numberOfClientAttemptsAllowed") {
@@ -87,9 +81,7 @@ fn wish(version: ApiVersion, fields: &Fields, image: Option<&[u8]>) -> Result<Wi
     if attempts.is_some_and(|count| !(1..=3).contains(&count)) {
         return Err(bad_body());
     }
-    let threshold = fields
-        .number("verifyConfidenceThreshold")
-        .ok_or_else(bad_body)?;
+    let threshold = fields.number("verifyConfidenceThreshold").ok_or_else(bad_body)?;
     if threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
         return Err(bad_body());
     }
@@ -107,18 +99,13 @@ fn wish(version: ApiVersion, fields: &Fields, image: Option<&[u8]>) -> Result<Wi
         verify_image_hash: image.filter(|_| returns_hash).map(derive::sha256_upper),
         verify_threshold: threshold,
         model_version: fields.text(model).ok_or_else(bad_body)?,
-        expected_client_ip: fields
-            .text("expectedClientIpAddress")
-            .ok_or_else(bad_body)?,
+        expected_client_ip: fields.text("expectedClientIpAddress").ok_or_else(bad_body)?,
         attempts_allowed: attempts.and_then(|count| usize::try_from(count).ok()),
     })
 }
 
 fn check_mode(version: ApiVersion, fields: &Fields) -> Result<(), Failure> {
-    let mode = fields
-        .text("livenessOperationMode")
-        .flatten()
-        .unwrap_or_default();
+    let mode = fields.text("livenessOperationMode").flatten().unwrap_or_default();
     let (modes, message): (&[&str], _) = match version {
         ApiVersion::V1_1Preview1 => (&["Passive"], BAD_MODE_1_1),
         _ => (&["Passive", "PassiveActive"], BAD_MODE),
@@ -156,9 +143,7 @@ fn fields(parts: &[Part<'_>]) -> Result<Map<String, Value>, Failure> {
 }
 
 fn find<'p, 'a>(parts: &'p [Part<'a>], name: &str) -> Option<&'p Part<'a>> {
-    parts
-        .iter()
-        .find(|part| part.name.eq_ignore_ascii_case(name))
+    parts.iter().find(|part| part.name.eq_ignore_ascii_case(name))
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
@@ -230,12 +215,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         let value = http::HeaderValue::from_static(content_type);
         headers.insert(header::CONTENT_TYPE, value);
-        read(
-            version,
-            Operation::LivenessWithVerify,
-            &headers,
-            body.as_bytes(),
-        )
+        read(version, Operation::LivenessWithVerify, &headers, body.as_bytes())
     }
 
     fn form(image: &str, rest: &str) -> String {
@@ -252,10 +232,7 @@ mod tests {
     fn all_ways_to_bring_the_picture_come_to_the_same() {
         let tutorial = form("VerifyImage", &field("Parameters", JSON));
         let fields = field("livenessOperationMode", "Passive") + &field("deviceCorrelationId", "d");
-        let fields = form(
-            "verifyImage",
-            &(fields + &field("returnVerifyImageHash", "true")),
-        );
+        let fields = form("verifyImage", &(fields + &field("returnVerifyImageHash", "true")));
         for version in ApiVersion::ALL {
             let wish = verify(version, FORM, &tutorial).unwrap();
             assert_eq!(verify(version, FORM, &fields).unwrap(), wish);
@@ -266,12 +243,8 @@ mod tests {
 
     #[test]
     fn only_the_previews_take_json_and_then_have_no_picture() {
-        let wish = verify(
-            ApiVersion::V1_2Preview1,
-            "application/json; charset=utf-8",
-            JSON,
-        )
-        .unwrap();
+        let wish =
+            verify(ApiVersion::V1_2Preview1, "application/json; charset=utf-8", JSON).unwrap();
         assert_eq!((wish.has_image, wish.verify_image_hash), (false, None));
         let refused = verify(ApiVersion::V1_2, "application/json", JSON).unwrap_err();
         assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
@@ -279,11 +252,7 @@ mod tests {
 
     #[test]
     fn a_form_without_a_file_is_no_request() {
-        let bare = format!(
-            "{}{}--B--",
-            field("verifyImage", "abc"),
-            field("Parameters", JSON)
-        );
+        let bare = format!("{}{}--B--", field("verifyImage", "abc"), field("Parameters", JSON));
         let refused = verify(ApiVersion::V1_2, FORM, &bare).unwrap_err();
         assert_eq!(refused.code, "InvalidRequestBody");
     }
@@ -302,43 +271,20 @@ mod tests {
             "InvalidLivenessOperationMode"
         );
         let attempts = r#""numberOfClientAttemptsAllowed":4"#;
-        assert_eq!(
-            code(ApiVersion::V1_2, attempts).unwrap().attempts_allowed,
-            None
-        );
-        assert_eq!(
-            code(ApiVersion::V1_3Preview1, attempts).unwrap_err(),
-            "InvalidRequestBody"
-        );
-        assert_eq!(
-            code(ApiVersion::V1_3Preview1, r#""a":1"#)
-                .unwrap()
-                .attempts_allowed,
-            Some(1)
-        );
+        assert_eq!(code(ApiVersion::V1_2, attempts).unwrap().attempts_allowed, None);
+        assert_eq!(code(ApiVersion::V1_3Preview1, attempts).unwrap_err(), "InvalidRequestBody");
+        assert_eq!(code(ApiVersion::V1_3Preview1, r#""a":1"#).unwrap().attempts_allowed, Some(1));
         let image = r#""enableSessionImage":"true""#;
         assert!(code(ApiVersion::V1_2, image).unwrap().session_image);
         assert!(!code(ApiVersion::V1_1Preview1, image).unwrap().session_image);
-        for wrong in [
-            r#""verifyConfidenceThreshold":1.5"#,
-            r#""returnVerifyImageHash":"yes""#,
-        ] {
-            assert_eq!(
-                code(ApiVersion::V1_2, wrong).unwrap_err(),
-                "InvalidRequestBody"
-            );
+        for wrong in [r#""verifyConfidenceThreshold":1.5"#, r#""returnVerifyImageHash":"yes""#] {
+            assert_eq!(code(ApiVersion::V1_2, wrong).unwrap_err(), "InvalidRequestBody");
         }
         let long = format!(r#""deviceCorrelationId":"{}""#, "x".repeat(65));
-        assert_eq!(
-            code(ApiVersion::V1_2, &long).unwrap_err(),
-            "InvalidDeviceCorrelationId"
-        );
+        assert_eq!(code(ApiVersion::V1_2, &long).unwrap_err(), "InvalidDeviceCorrelationId");
         for seconds in ["59", "86401", "\"x\"", "true"] {
             let extra = format!(r#""authTokenTimeToLiveInSeconds":{seconds}"#);
-            assert_eq!(
-                code(ApiVersion::V1_2, &extra).unwrap_err(),
-                "InvalidTokenLifetime"
-            );
+            assert_eq!(code(ApiVersion::V1_2, &extra).unwrap_err(), "InvalidTokenLifetime");
         }
     }
 }

@@ -57,11 +57,7 @@ mod tests {
     fn derived_values_have_azures_form_and_differ() {
         let digest = attempt_digest("a", 1);
         assert_eq!(digest.len(), 64);
-        assert!(
-            digest
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-        );
+        assert!(digest.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()));
         assert_ne!(digest, attempt_digest("a", 2));
         assert_ne!(digest, attempt_digest("b", 1));
         assert_eq!(digest, attempt_digest("a", 1));

@@ -68,8 +68,7 @@ impl Target {
     pub(super) fn session(&self) -> Option<&str> {
         match self {
             Self::Resource(Resource {
-                kind: Kind::Session(_, id) | Kind::Audit(_, id),
-                ..
+                kind: Kind::Session(_, id) | Kind::Audit(_, id), ..
             }) => Some(id.as_str()),
             _ => None,
         }
@@ -93,9 +92,7 @@ pub(super) fn answer(world: &mut World, target: &Target, ask: &Ask) -> Result<Re
         (RouteName::List, Kind::Sessions(operation)) if preview => {
             let page = query::sessions(ask.query.as_deref())?;
             let sessions = world.store.page(*operation, &page, now);
-            let items = sessions
-                .into_iter()
-                .map(|session| preview::item(session, now));
+            let items = sessions.into_iter().map(|session| preview::item(session, now));
             Ok(json_reply(StatusCode::OK, &items.collect::<Vec<_>>()))
         }
         (RouteName::Session, Kind::Session(operation, id)) => {
@@ -161,8 +158,7 @@ fn create(
         attempts_allowed,
     } = wish;
     let mut plan = world.default_plan.clone();
-    plan.attempts
-        .truncate(attempts_allowed.unwrap_or(usize::MAX));
+    plan.attempts.truncate(attempts_allowed.unwrap_or(usize::MAX));
     let id = Uuid::new_v4().to_string();
     let mut session = Session::new(id, operation, world.clock.now(), plan);
     session.token_seconds = token_seconds;
@@ -186,18 +182,15 @@ fn image(world: &mut World, id: &str, now: Moment) -> Result<Reply, Failure> {
     let (session, attempt) = found.ok_or_else(Failure::session_not_found)?;
     let mut reply = Response::new(derive::image_bytes(&session.id, attempt).into());
     let bytes = http::HeaderValue::from_static("application/octet-stream");
-    reply
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, bytes);
+    reply.headers_mut().insert(http::header::CONTENT_TYPE, bytes);
     Ok(reply)
 }
 
 fn settings(world: &mut World, ask: &Ask) -> Result<Reply, Failure> {
     if ask.method == Method::PATCH {
         let change: Option<Value> = serde_json::from_slice(&ask.body).ok();
-        let enabled = change
-            .as_ref()
-            .and_then(|change| change.pointer("/livenessAbuseMonitoring/enabled"));
+        let enabled =
+            change.as_ref().and_then(|change| change.pointer("/livenessAbuseMonitoring/enabled"));
         let enabled = enabled.and_then(Value::as_bool);
         world.abuse_monitoring = enabled.ok_or_else(create::bad_body)?;
     } else if ask.method != Method::GET {

@@ -50,10 +50,7 @@ impl Failure {
 
     fn apim(status: StatusCode, form: Form, message: &str) -> Self {
         let code = status.as_str();
-        Self {
-            form,
-            ..Self::face(status, code, message)
-        }
+        Self { form, ..Self::face(status, code, message) }
     }
 
     pub(super) fn bad_argument(message: &str) -> Self {

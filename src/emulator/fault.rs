@@ -124,11 +124,7 @@ pub(super) struct Faults {
 impl Faults {
     pub(super) fn add(&mut self, spec: FaultSpec) -> u64 {
         self.last_id = self.last_id.saturating_add(1);
-        self.faults.push(Fault {
-            id: self.last_id,
-            struck: 0,
-            spec,
-        });
+        self.faults.push(Fault { id: self.last_id, struck: 0, spec });
         self.last_id
     }
 
@@ -139,8 +135,7 @@ impl Faults {
     /// Takes down one fault, or all.
     pub(super) fn remove(&mut self, id: Option<u64>) -> bool {
         let before = self.faults.len();
-        self.faults
-            .retain(|fault| id.is_some_and(|id| fault.id != id));
+        self.faults.retain(|fault| id.is_some_and(|id| fault.id != id));
         id.is_none() || self.faults.len() < before
     }
 
@@ -203,12 +198,8 @@ impl TryFrom<(String, String)> for Header {
 
     fn try_from((name, value): (String, String)) -> Result<Self, Self::Error> {
         Ok(Self {
-            name: name
-                .parse()
-                .map_err(|_| format!("'{name}' cannot be a header's name"))?,
-            value: value
-                .parse()
-                .map_err(|_| format!("'{value}' cannot be a header's value"))?,
+            name: name.parse().map_err(|_| format!("'{name}' cannot be a header's name"))?,
+            value: value.parse().map_err(|_| format!("'{value}' cannot be a header's value"))?,
         })
     }
 }
@@ -220,10 +211,7 @@ impl From<Header> for (String, String) {
     }
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "serde wants the member's own type"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the member's own type")]
 const fn once() -> Option<u64> {
     Some(1)
 }
@@ -291,11 +279,7 @@ mod tests {
             (r#"{"session":"t"}"#, false),
         ] {
             let spec = format!(r#"{{"match":{matcher},"effect":"close"}}"#);
-            assert_eq!(
-                !ids(&mut faults(&[&spec]), &CALL).is_empty(),
-                fits,
-                "{matcher}"
-            );
+            assert_eq!(!ids(&mut faults(&[&spec]), &CALL).is_empty(), fits, "{matcher}");
         }
     }
 
@@ -314,22 +298,10 @@ mod tests {
     fn nonsense_is_refused_by_name() {
         for (spec, reason) in [
             (r#"{"effect":"rest"}"#, "unknown variant `rest`"),
-            (
-                r#"{"effect":{"delay":{"ms":1,"s":1}}}"#,
-                "unknown field `s`",
-            ),
-            (
-                r#"{"effect":{"status":{"status":99}}}"#,
-                "a status is 200 to 599",
-            ),
-            (
-                r#"{"effect":{"headers":{"add":[["a b","c"]]}}}"#,
-                "'a b' cannot be a header's name",
-            ),
-            (
-                r#"{"match":{"slot":3},"effect":"reset"}"#,
-                "a slot is 1 or 2",
-            ),
+            (r#"{"effect":{"delay":{"ms":1,"s":1}}}"#, "unknown field `s`"),
+            (r#"{"effect":{"status":{"status":99}}}"#, "a status is 200 to 599"),
+            (r#"{"effect":{"headers":{"add":[["a b","c"]]}}}"#, "'a b' cannot be a header's name"),
+            (r#"{"match":{"slot":3},"effect":"reset"}"#, "a slot is 1 or 2"),
             ("{}", "missing field `effect`"),
         ] {
             let wrong = serde_json::from_str::<FaultSpec>(spec).unwrap_err();

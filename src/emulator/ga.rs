@@ -132,10 +132,8 @@ pub(super) fn body(session: &Session, version: ApiVersion) -> Body {
 }
 
 fn attempts(session: &Session, abuse: bool) -> Vec<AttemptBody> {
-    let mut attempts: Vec<_> = session
-        .ended()
-        .map(|(number, attempt, _)| one(session, number, attempt, abuse))
-        .collect();
+    let mut attempts: Vec<_> =
+        session.ended().map(|(number, attempt, _)| one(session, number, attempt, abuse)).collect();
     let running = session.started().is_some() && !session.finished();
     if running && session.plan.show_running_attempt {
         attempts.push(AttemptBody {
@@ -213,10 +211,7 @@ mod tests {
         let plan = r#"{"attempts":[{"error":"FaceWithMaskDetected"},{"decision":"spoofface"}]}"#;
         let body = shown(plan, Operation::Liveness, ApiVersion::V1_2);
         let attempts = &body["results"]["attempts"];
-        assert_eq!(
-            (&attempts[0]["attemptId"], &attempts[1]["attemptId"]),
-            (&json!(2), &json!(1))
-        );
+        assert_eq!((&attempts[0]["attemptId"], &attempts[1]["attemptId"]), (&json!(2), &json!(1)));
         assert_eq!(attempts[0]["result"]["livenessDecision"], "spoofface");
         assert_eq!(attempts[0]["result"]["digest"], attempt_digest("s", 2));
         assert_eq!(attempts[1]["attemptStatus"], "Failed");
@@ -228,11 +223,7 @@ mod tests {
     #[test]
     fn what_only_some_sessions_have_is_left_out_of_the_others() {
         let plan = r#"{"oldest_first":true,"attempts":[{"decision":"none"},{}]}"#;
-        let body = shown(
-            plan,
-            Operation::LivenessWithVerify,
-            ApiVersion::V1_3Preview1,
-        );
+        let body = shown(plan, Operation::LivenessWithVerify, ApiVersion::V1_3Preview1);
         let first = &body["results"]["attempts"][0];
         assert_eq!(first["attemptId"], 1);
         assert!(first["result"].get("livenessDecision").is_none());
@@ -240,16 +231,9 @@ mod tests {
         assert_eq!(first["result"]["verifyResult"]["isIdentical"], true);
         assert_eq!(first["clientInformation"], json!([{"ip": "127.0.0.1"}]));
         assert_eq!(body["isAbuseMonitoringEnabled"], true);
-        assert_eq!(
-            body["results"]["verifyReferences"][0]["referenceType"],
-            "image"
-        );
+        assert_eq!(body["results"]["verifyReferences"][0]["referenceType"], "image");
         let plain = shown(plan, Operation::Liveness, ApiVersion::V1_2);
         assert!(plain["results"].get("verifyReferences").is_none());
-        assert!(
-            plain["results"]["attempts"][0]["result"]
-                .get("verifyResult")
-                .is_none()
-        );
+        assert!(plain["results"]["attempts"][0]["result"].get("verifyResult").is_none());
     }
 }

@@ -153,12 +153,9 @@ mod tests {
         let mut keys = keys();
         let lag = Lag { old: 10, new: 20 };
         keys.change(SlotNumber::Two, Some("c".into()), lag, NOW);
-        for (seconds, old, new) in [
-            (0, true, false),
-            (9, true, false),
-            (10, false, false),
-            (20, false, true),
-        ] {
+        for (seconds, old, new) in
+            [(0, true, false), (9, true, false), (10, false, false), (20, false, true)]
+        {
             let now = NOW.plus_seconds(seconds);
             assert_eq!(keys.accepts("b", now).is_some(), old, "{seconds}");
             assert_eq!(keys.accepts("c", now).is_some(), new, "{seconds}");

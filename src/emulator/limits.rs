@@ -52,11 +52,7 @@ impl Limits {
             Tier::S0 => (10, 1000),
             Tier::Unlimited => return Ok(()),
         };
-        while self
-            .let_in
-            .front()
-            .is_some_and(|at| now.millis_since(*at) >= window)
-        {
+        while self.let_in.front().is_some_and(|at| now.millis_since(*at) >= window) {
             self.let_in.pop_front();
         }
         match self.let_in.front() {
@@ -80,10 +76,7 @@ mod tests {
 
     fn limits(tier: Tier) -> Limits {
         let mut limits = Limits::default();
-        limits.set(LimitSpec {
-            tier,
-            retry_after: false,
-        });
+        limits.set(LimitSpec { tier, retry_after: false });
         limits
     }
 

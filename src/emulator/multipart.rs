@@ -13,9 +13,7 @@ pub(super) fn boundary(content_type: &str) -> Option<&str> {
     let mut parameters = content_type.split(';').skip(1).map(str::trim);
     let value = parameters.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("boundary")
-            .then_some(value)
+        name.trim().eq_ignore_ascii_case("boundary").then_some(value)
     })?;
     let value = value.trim().trim_matches('"');
     (1..=70).contains(&value.len()).then_some(value)
@@ -79,10 +77,7 @@ mod tests {
             content-disposition: form-data; name=verifyImage; filename=\"a.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n\xFF\r\n--\0\r\n--B--\r\n";
         let parts = parts(body, "B").unwrap();
         assert_eq!(parts.len(), 2);
-        assert_eq!(
-            (parts[0].name.as_str(), parts[0].content),
-            ("mode", &b"Passive"[..])
-        );
+        assert_eq!((parts[0].name.as_str(), parts[0].content), ("mode", &b"Passive"[..]));
         assert!(!parts[0].has_file_name);
         assert_eq!(
             (parts[1].name.as_str(), parts[1].content),
@@ -107,10 +102,7 @@ mod tests {
 
     #[test]
     fn the_boundary_may_be_quoted() {
-        assert_eq!(
-            boundary("multipart/form-data; charset=x; Boundary=\"a b\""),
-            Some("a b")
-        );
+        assert_eq!(boundary("multipart/form-data; charset=x; Boundary=\"a b\""), Some("a b"));
         assert_eq!(boundary("multipart/form-data; boundary=abc"), Some("abc"));
         assert_eq!(boundary("multipart/form-data"), None);
         assert_eq!(boundary("multipart/form-data; boundary="), None);

@@ -104,11 +104,7 @@ impl Plan {
 impl Attempt {
     /// The attempt's status from v1.2 on.
     pub(super) fn status(&self) -> &str {
-        let of_outcome = if self.error.is_some() {
-            "Failed"
-        } else {
-            "Succeeded"
-        };
+        let of_outcome = if self.error.is_some() { "Failed" } else { "Succeeded" };
         self.status.as_deref().unwrap_or(of_outcome)
     }
 
@@ -141,10 +137,7 @@ mod tests {
         assert_eq!(plan.steps(), 2);
         assert_eq!(plan.attempts[0].decision(), Some("realface"));
         assert_eq!(plan.attempts[0].status(), "Succeeded");
-        let second = Due {
-            millis: 1000,
-            gets: 0,
-        };
+        let second = Due { millis: 1000, gets: 0 };
         assert_eq!(plan.due(0), Some(second));
         assert_eq!(plan.due(1), Some(second));
         assert_eq!(plan.due(2), None);

@@ -99,10 +99,7 @@ pub(super) fn created(session: &Session, has_image: bool) -> Created {
 
 impl Default for VerifyImage {
     fn default() -> Self {
-        Self {
-            face_rectangle: FaceRectangle::default(),
-            quality_for_recognition: "high",
-        }
+        Self { face_rectangle: FaceRectangle::default(), quality_for_recognition: "high" }
     }
 }
 
@@ -155,9 +152,7 @@ fn entry(
     let hash = hash.or(session.verify_image_hash.as_ref());
     let known = version.has_images() && !failed;
     Entry {
-        id: attempt
-            .audit_id
-            .unwrap_or_else(|| i64::try_from(number).unwrap_or(i64::MAX)),
+        id: attempt.audit_id.unwrap_or_else(|| i64::try_from(number).unwrap_or(i64::MAX)),
         session_id: session.id.clone(),
         client_request_id: request_id.clone(),
         request_id,
@@ -171,9 +166,7 @@ fn entry(
         },
         response: Answer {
             body: answer(session, version, attempt),
-            status_code: attempt
-                .status_code
-                .unwrap_or(if failed { 400 } else { 200 }),
+            status_code: attempt.status_code.unwrap_or(if failed { 400 } else { 200 }),
             latency_in_milliseconds: attempt.latency_ms.unwrap_or(640),
         },
         digest: session.digest(number, attempt),
@@ -195,9 +188,7 @@ fn answer(session: &Session, version: ApiVersion, attempt: &Attempt) -> Value {
         _ => "2023-12-20-preview.06",
     };
     let planned = session.plan.model_version.as_ref();
-    let model = planned
-        .or(session.model_version.as_ref())
-        .map_or(model, |model| model);
+    let model = planned.or(session.model_version.as_ref()).map_or(model, |model| model);
     let mut body = json!({
         "target": {"faceRectangle": face, "fileName": "content", "timeOffsetWithinFile": 0, "imageType": "Color"},
         "modelVersionUsed": model,
@@ -251,10 +242,7 @@ mod tests {
         assert_eq!(failed["result"]["digest"], derive::attempt_digest("s", 1));
         session.advance(1, now);
         let ended = shown(&session, ApiVersion::V1_2Preview1);
-        assert_eq!(
-            (&ended["result"]["id"], &ended["sessionExpired"]),
-            (&json!(10), &json!(true))
-        );
+        assert_eq!((&ended["result"]["id"], &ended["sessionExpired"]), (&json!(10), &json!(true)));
         assert_eq!(ended["result"]["verifyImageHash"], "AB");
         assert!(ended["result"]["sessionImageId"].is_string());
         let first = shown(&session, ApiVersion::V1_1Preview1);
@@ -266,10 +254,8 @@ mod tests {
     fn an_audit_list_ascends_by_id() {
         let mut session = session(r#"{"attempts":[{"audit_id":10},{"audit_id":9}]}"#);
         session.advance(usize::MAX, session.created);
-        let ids: Vec<_> = audit(&session, ApiVersion::V1_2Preview1)
-            .iter()
-            .map(|entry| entry.id)
-            .collect();
+        let ids: Vec<_> =
+            audit(&session, ApiVersion::V1_2Preview1).iter().map(|entry| entry.id).collect();
         assert_eq!(ids, [9, 10]);
     }
 }

@@ -11,10 +11,7 @@ const LONG_START: &str = "'start' is too long. It must have no more than 64 char
 pub(super) fn sessions(query: Option<&str>) -> Result<Page<String>, Failure> {
     let query = query.unwrap_or_default();
     let start = parameter(query, "start").filter(|start| !start.is_empty());
-    if start
-        .as_ref()
-        .is_some_and(|start| start.chars().count() > 64)
-    {
+    if start.as_ref().is_some_and(|start| start.chars().count() > 64) {
         return Err(Failure::bad_argument(LONG_START));
     }
     let top = parameter(query, "top").filter(|top| !top.is_empty());
@@ -37,9 +34,7 @@ pub(super) fn audit(query: Option<&str>) -> Result<Page<i64>, Failure> {
 fn parameter(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        decode(key)
-            .eq_ignore_ascii_case(name)
-            .then(|| decode(value))
+        decode(key).eq_ignore_ascii_case(name).then(|| decode(value))
     })
 }
 
@@ -74,21 +69,12 @@ mod tests {
 
     #[test]
     fn a_page_defaults_to_a_thousand_from_the_start() {
-        let whole = Page {
-            start: None,
-            top: 1000,
-        };
+        let whole = Page { start: None, top: 1000 };
         for query in [None, Some(""), Some("start=&top="), Some("other=1")] {
             assert_eq!(sessions(query), Ok(whole.clone()), "{query:?}");
         }
         let page = sessions(Some("TOP=20&start=a%2Fb+c%zz")).unwrap();
-        assert_eq!(
-            page,
-            Page {
-                start: Some("a/b c%zz".into()),
-                top: 20
-            }
-        );
+        assert_eq!(page, Page { start: Some("a/b c%zz".into()), top: 20 });
     }
 
     #[test]
@@ -99,10 +85,7 @@ mod tests {
         }
         assert!(sessions(Some(&format!("start={}", "a".repeat(64)))).is_ok());
         let wrong = sessions(Some(&format!("start={}", "a".repeat(65)))).unwrap_err();
-        assert_eq!(
-            (wrong.code.as_str(), wrong.message.as_str()),
-            ("BadArgument", LONG_START)
-        );
+        assert_eq!((wrong.code.as_str(), wrong.message.as_str()), ("BadArgument", LONG_START));
         assert_eq!(audit(Some("start=x")).unwrap_err().message, BAD_START);
         assert_eq!(audit(Some("start=9")).unwrap().start, Some(9));
     }

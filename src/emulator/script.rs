@@ -61,24 +61,14 @@ impl ScriptError {
     fn of(error: &serde_json::Error) -> Self {
         let text = error.to_string();
         // the position has its own members
-        let message = text
-            .rsplit_once(" at line ")
-            .map_or(text.as_str(), |(message, _)| message);
-        Self {
-            line: error.line(),
-            column: error.column(),
-            message: message.to_owned(),
-        }
+        let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+        Self { line: error.line(), column: error.column(), message: message.to_owned() }
     }
 }
 
 impl Display for ScriptError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self {
-            line,
-            column,
-            message,
-        } = self;
+        let Self { line, column, message } = self;
         write!(f, "line {line}, column {column}: {message}")
     }
 }
@@ -93,16 +83,12 @@ pub(super) fn is_key(value: &str) -> bool {
 fn keys<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let keys = Vec::<String>::deserialize(deserializer)?;
     if keys.len() > 2 {
-        return Err(serde::de::Error::custom(
-            "a resource has two keys, not more",
-        ));
+        return Err(serde::de::Error::custom("a resource has two keys, not more"));
     }
     if keys.iter().all(|key| is_key(key)) {
         return Ok(keys);
     }
-    Err(serde::de::Error::custom(
-        "a key is one or more visible ASCII characters",
-    ))
+    Err(serde::de::Error::custom("a key is one or more visible ASCII characters"))
 }
 
 #[cfg(test)]

@@ -72,11 +72,7 @@ async fn serve(request: Request<Incoming>, world: &Shared, tap: &Tap) -> Respons
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(ToOwned::to_owned),
-        http_version: if head.version == Version::HTTP_2 {
-            "HTTP/2.0"
-        } else {
-            "HTTP/1.1"
-        },
+        http_version: if head.version == Version::HTTP_2 { "HTTP/2.0" } else { "HTTP/1.1" },
         headers: head.headers,
         body: body.to_bytes(),
     };
@@ -84,20 +80,12 @@ async fn serve(request: Request<Incoming>, world: &Shared, tap: &Tap) -> Respons
         let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
         return control::answer(&mut world, &ask).map(whole);
     }
-    let exchange = world
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .exchange(&ask);
+    let exchange = world.lock().unwrap_or_else(PoisonError::into_inner).exchange(&ask);
     send(exchange, tap).await
 }
 
 async fn send(exchange: Exchange, tap: &Tap) -> Response<Body> {
-    let Exchange {
-        reply,
-        delay,
-        slow,
-        harm,
-    } = exchange;
+    let Exchange { reply, delay, slow, harm } = exchange;
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -107,10 +95,9 @@ async fn send(exchange: Exchange, tap: &Tap) -> Response<Body> {
         Some(Harm::Hang) => std::future::pending().await,
         Some(Harm::Reset) => (Bytes::new(), true),
         Some(Harm::Close) => (Bytes::new(), false),
-        Some(Harm::GarbageHttp) => (
-            Bytes::from_static(b"\x16\x03\x01 this is not HTTP\r\n\r\n"),
-            false,
-        ),
+        Some(Harm::GarbageHttp) => {
+            (Bytes::from_static(b"\x16\x03\x01 this is not HTTP\r\n\r\n"), false)
+        }
         Some(Harm::Truncated { keep, reset }) => (truncated(&reply, keep), reset),
     };
     tap.cut(Cut { bytes, reset });
@@ -154,11 +141,9 @@ fn truncated(reply: &Reply, keep: Option<usize>) -> Bytes {
     let promised = body.len().max(kept + 1);
     let status = reply.status();
     let reason = status.canonical_reason().unwrap_or_default();
-    let mut bytes = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-length: {promised}\r\n",
-        status.as_u16()
-    )
-    .into_bytes();
+    let mut bytes =
+        format!("HTTP/1.1 {} {reason}\r\ncontent-length: {promised}\r\n", status.as_u16())
+            .into_bytes();
     for (name, value) in reply.headers() {
         bytes.extend(name.as_str().as_bytes());
         bytes.extend(b": ");

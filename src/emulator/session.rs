@@ -145,11 +145,7 @@ impl Session {
         match self.steps.len() {
             0 => "NotStarted",
             _ if self.finished() => {
-                let last = self
-                    .plan
-                    .attempts
-                    .last()
-                    .map_or("Canceled", Attempt::status);
+                let last = self.plan.attempts.last().map_or("Canceled", Attempt::status);
                 self.plan.final_status.as_deref().unwrap_or(last)
             }
             1 => "Running",
@@ -195,30 +191,17 @@ mod tests {
         let now = session.created.plus_millis(millis);
         session.catch_up(now);
         let ended = session.ended().count();
-        (
-            session.preview_status(),
-            session.ga_status().to_owned(),
-            ended,
-        )
+        (session.preview_status(), session.ga_status().to_owned(), ended)
     }
 
     #[test]
     fn time_carries_a_session_through_its_states() {
         let mut session = session(r#"{"attempts":[{"error":"FaceWithMaskDetected"},{}]}"#);
-        assert_eq!(
-            at(&mut session, 999),
-            ("NotStarted", "NotStarted".into(), 0)
-        );
+        assert_eq!(at(&mut session, 999), ("NotStarted", "NotStarted".into(), 0));
         assert_eq!(at(&mut session, 1000), ("Started", "Running".into(), 0));
-        assert_eq!(
-            at(&mut session, 2000),
-            ("ResultAvailable", "Running".into(), 1)
-        );
+        assert_eq!(at(&mut session, 2000), ("ResultAvailable", "Running".into(), 1));
         assert!(!session.expired(session.created.plus_millis(2000)));
-        assert_eq!(
-            at(&mut session, 3000),
-            ("ResultAvailable", "Succeeded".into(), 2)
-        );
+        assert_eq!(at(&mut session, 3000), ("ResultAvailable", "Succeeded".into(), 2));
         assert!(session.expired(session.created.plus_millis(3000)));
     }
 
@@ -238,10 +221,7 @@ mod tests {
             seen.push(at(&mut session, 0).1);
             session.count_get();
         }
-        assert_eq!(
-            seen,
-            ["NotStarted", "Running", "Running", "Succeeded", "Succeeded"]
-        );
+        assert_eq!(seen, ["NotStarted", "Running", "Running", "Succeeded", "Succeeded"]);
     }
 
     #[test]
@@ -270,10 +250,8 @@ mod tests {
         let mut session = session(r#"{"attempts":[{},{}]}"#);
         let now = session.created.plus_millis(2500);
         session.live_through(usize::MAX, now);
-        let ends: Vec<_> = session
-            .ended()
-            .map(|(.., at)| at.millis_since(session.created))
-            .collect();
+        let ends: Vec<_> =
+            session.ended().map(|(.., at)| at.millis_since(session.created)).collect();
         assert_eq!(ends, [2000, 2500]);
         assert!(session.finished());
     }

@@ -79,14 +79,7 @@ impl SessionSpec {
         session.forced_expired = self.expired;
         session.session_body = self.session_body;
         session.audit_body = self.audit_body;
-        session.live_through(
-            if self.finish {
-                usize::MAX
-            } else {
-                self.advance
-            },
-            now,
-        );
+        session.live_through(if self.finish { usize::MAX } else { self.advance }, now);
         world.store.put(session);
     }
 }
@@ -96,11 +89,7 @@ impl SessionChange {
         if let Some(plan) = self.plan {
             session.replan(plan);
         }
-        let steps = if self.finish {
-            usize::MAX
-        } else {
-            self.advance
-        };
+        let steps = if self.finish { usize::MAX } else { self.advance };
         if steps > 0 {
             session.advance(steps, now);
         }

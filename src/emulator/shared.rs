@@ -16,12 +16,7 @@ pub(super) struct FaceRectangle {
 
 impl Default for FaceRectangle {
     fn default() -> Self {
-        Self {
-            top: 669,
-            left: 203,
-            width: 646,
-            height: 724,
-        }
+        Self { top: 669, left: 203, width: 646, height: 724 }
     }
 }
 

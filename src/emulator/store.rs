@@ -88,9 +88,7 @@ impl Store {
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Session> {
-        self.liveness
-            .values_mut()
-            .chain(self.with_verify.values_mut())
+        self.liveness.values_mut().chain(self.with_verify.values_mut())
     }
 
     const fn of_mut(&mut self, operation: Operation) -> &mut BTreeMap<String, Session> {

@@ -42,11 +42,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) const fn new(stream: TcpStream, tap: Tap) -> Self {
-        Self {
-            stream,
-            tap,
-            cut: None,
-        }
+        Self { stream, tap, cut: None }
     }
 
     /// Writes what is left of the cut's bytes and ends the connection: always an error in the end.

@@ -81,10 +81,7 @@ pub(super) enum Harm {
 
 impl Default for ErrorForms {
     fn default() -> Self {
-        Self {
-            unauthorized: Form::Apim,
-            throttled: Form::ApimNoCode,
-        }
+        Self { unauthorized: Form::Apim, throttled: Form::ApimNoCode }
     }
 }
 
@@ -122,9 +119,7 @@ impl World {
         let struck = self.faults.strike(&call);
         let replaced = struck.iter().find_map(|(_, effect)| replacement(effect));
         let reply = replaced.unwrap_or_else(|| {
-            let answer = self
-                .admit(slot.is_some())
-                .and_then(|()| face::answer(self, &target, ask));
+            let answer = self.admit(slot.is_some()).and_then(|()| face::answer(self, &target, ask));
             answer.unwrap_or_else(|failure| failure.reply())
         });
         let mut exchange = Exchange::new(reply);
@@ -141,10 +136,7 @@ impl World {
             route,
             received: now.iso(),
             key_slot: slot,
-            status: exchange
-                .harm
-                .is_none()
-                .then(|| exchange.reply.status().as_u16()),
+            status: exchange.harm.is_none().then(|| exchange.reply.status().as_u16()),
             faults: struck.iter().map(|(id, _)| *id).collect(),
         });
         exchange
@@ -174,25 +166,15 @@ impl Ask {
 impl Exchange {
     fn new(mut reply: Reply) -> Self {
         for (name, value) in [
-            (
-                "strict-transport-security",
-                "max-age=31536000; includeSubDomains; preload",
-            ),
+            ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
             ("x-content-type-options", "nosniff"),
         ] {
             let name = HeaderName::from_static(name);
-            reply
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+            reply.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         let id = Uuid::new_v4().to_string();
         set(&mut reply, HeaderName::from_static("apim-request-id"), &id);
-        Self {
-            reply,
-            delay: Duration::ZERO,
-            slow: None,
-            harm: None,
-        }
+        Self { reply, delay: Duration::ZERO, slow: None, harm: None }
     }
 
     fn suffer(&mut self, effect: &Effect) {
@@ -204,10 +186,7 @@ impl Exchange {
                     self.reply.headers_mut().append(name, value);
                 }
             }
-            Effect::SlowBody {
-                ms_per_chunk,
-                chunk_bytes,
-            } => {
+            Effect::SlowBody { ms_per_chunk, chunk_bytes } => {
                 let (pause, chunk) = (Duration::from_millis(*ms_per_chunk), (*chunk_bytes).max(1));
                 self.slow = Some(Slow { pause, chunk });
             }
@@ -238,15 +217,7 @@ fn replacement(effect: &Effect) -> Option<Reply> {
             let broken = r#"{"status":"Succeeded","results":{"attempts":[{"attemptId":1,"#;
             Some(raw_json(StatusCode::OK, broken))
         }
-        Effect::Status {
-            status,
-            retry_after,
-            code,
-            message,
-            form,
-            body,
-            content_type,
-        } => {
+        Effect::Status { status, retry_after, code, message, form, body, content_type } => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut failure = Failure::with_status(status);
             if let Some(code) = code {
@@ -274,7 +245,5 @@ fn replacement(effect: &Effect) -> Option<Reply> {
 fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let pairs = headers.iter();
-    pairs
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect()
+    pairs.map(|(name, value)| (name.to_string(), text(value))).collect()
 }

@@ -47,10 +47,11 @@ impl Apps {
         let mut by_hash = Self::default();
         for app in apps.iter().cloned().map(Arc::new) {
             for token in &app.tokens {
-                by_hash.0.entry(start_of(token)).or_default().push(Holder {
-                    hash: *token,
-                    app: Arc::clone(&app),
-                });
+                by_hash
+                    .0
+                    .entry(start_of(token))
+                    .or_default()
+                    .push(Holder { hash: *token, app: Arc::clone(&app) });
             }
         }
         by_hash
@@ -121,9 +122,7 @@ where
                 Err(error) => Err(error),
             };
             let status = answer.as_ref().map_or_else(Error::status, Response::status);
-            by_class
-                .with_label_values(&[name.name.as_str(), class(status)])
-                .inc();
+            by_class.with_label_values(&[name.name.as_str(), class(status)]).inc();
             answer
         }
         .boxed()
@@ -132,12 +131,8 @@ where
 
 impl<S> Authenticate<S> {
     fn app(&self, headers: &HeaderMap) -> Result<Arc<App>, Error> {
-        let count = |method, result| {
-            self.metrics
-                .app_auth_total
-                .with_label_values(&[method, result])
-                .inc()
-        };
+        let count =
+            |method, result| self.metrics.app_auth_total.with_label_values(&[method, result]).inc();
         let token = token(headers).inspect_err(|_| count("token", "malformed"))?;
         let Some(token) = token else {
             count("none", "missing");
@@ -151,19 +146,11 @@ impl<S> Authenticate<S> {
     fn open(&self, app: Arc<App>, exchange: Exchange) -> Result<Call, Error> {
         let target = exchange.target?;
         if !app.routes.contains(&target.route) {
-            self.metrics
-                .app_auth_total
-                .with_label_values(&["token", "route"])
-                .inc();
+            self.metrics.app_auth_total.with_label_values(&["token", "route"]).inc();
             return Err(Error::Forbidden(target.route));
         }
         let headers = towards_azure(exchange.request.headers());
-        Ok(Call {
-            app,
-            target,
-            headers,
-            body: exchange.request.into_body(),
-        })
+        Ok(Call { app, target, headers, body: exchange.request.into_body() })
     }
 }
 
@@ -176,13 +163,8 @@ fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Error> {
         return Ok(None);
     };
     // RFC 9110 §11.1: the scheme's name is compared without regard to case.
-    let (scheme, token) = authorization
-        .as_bytes()
-        .split_at_checked(7)
-        .unwrap_or_default();
-    Ok(scheme
-        .eq_ignore_ascii_case(b"bearer ")
-        .then(|| token.trim_ascii_start()))
+    let (scheme, token) = authorization.as_bytes().split_at_checked(7).unwrap_or_default();
+    Ok(scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii_start()))
 }
 
 fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Error> {
@@ -206,44 +188,25 @@ mod tests {
     use crate::liveness::{Resource, Route};
 
     async fn ask(headers: &[(&str, &str)], target: Result<Target, Error>) -> Result<String, Error> {
-        let tokens = ["token-1", "token-2"]
-            .map(|token| Sha256::digest(token).into())
-            .to_vec();
-        let app = App {
-            name: "a".into(),
-            tokens,
-            upstream: 0,
-            routes: HashSet::from([Route::Session]),
-        };
+        let tokens = ["token-1", "token-2"].map(|token| Sha256::digest(token).into()).to_vec();
+        let app =
+            App { name: "a".into(), tokens, upstream: 0, routes: HashSet::from([Route::Session]) };
         let mut request = Request::builder();
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let inner = service_fn(|call: Call| async move {
             assert!(!format!("{call:?}").contains("token-1"));
-            Ok(Response::builder()
-                .header("app", call.app.name.as_str())
-                .body(Body::Empty)
-                .unwrap())
+            Ok(Response::builder().header("app", call.app.name.as_str()).body(Body::Empty).unwrap())
         });
-        let row = authenticate(
-            Arc::new(Apps::new(&[app])),
-            Arc::new(Metrics::new().unwrap()),
-        );
-        let exchange = Exchange {
-            request: request.body(Body::Empty).unwrap(),
-            target,
-        };
+        let row = authenticate(Arc::new(Apps::new(&[app])), Arc::new(Metrics::new().unwrap()));
+        let exchange = Exchange { request: request.body(Body::Empty).unwrap(), target };
         let answer = row.layer(inner).oneshot(exchange).await?;
         Ok(answer.headers()["app"].to_str().unwrap().to_owned())
     }
 
     fn target(path: &str, route: Route) -> Result<Target, Error> {
-        Ok(Target {
-            route,
-            resource: Resource::parse(path).unwrap(),
-            page: Page::default(),
-        })
+        Ok(Target { route, resource: Resource::parse(path).unwrap(), page: Page::default() })
     }
 
     fn session() -> Result<Target, Error> {
@@ -258,19 +221,12 @@ mod tests {
             ("authorization", "Bearer token-2"),
             ("authorization", "bearer  token-1"),
         ] {
-            assert_eq!(
-                ask(&[header], session()).await,
-                Ok("a".to_owned()),
-                "{header:?}"
-            );
+            assert_eq!(ask(&[header], session()).await, Ok("a".to_owned()), "{header:?}");
         }
         // The SDKs' header is the one that counts.
         assert_eq!(
             ask(
-                &[
-                    ("ocp-apim-subscription-key", "bad"),
-                    ("authorization", "Bearer token-1")
-                ],
+                &[("ocp-apim-subscription-key", "bad"), ("authorization", "Bearer token-1")],
                 session()
             )
             .await,
@@ -287,15 +243,8 @@ mod tests {
             &[("authorization", "Basic token-1")],
             &[("authorization", "Bearer")],
         ] {
-            assert_eq!(
-                ask(headers, session()).await,
-                Err(Error::Unauthorized),
-                "{headers:?}"
-            );
-            assert_eq!(
-                ask(headers, Err(Error::NoSuchPath(None))).await,
-                Err(Error::Unauthorized)
-            );
+            assert_eq!(ask(headers, session()).await, Err(Error::Unauthorized), "{headers:?}");
+            assert_eq!(ask(headers, Err(Error::NoSuchPath(None))).await, Err(Error::Unauthorized));
         }
     }
 
@@ -303,21 +252,10 @@ mod tests {
     async fn an_app_may_do_only_what_it_was_granted() {
         let key = [("ocp-apim-subscription-key", "token-1")];
         let create = target("/face/v1.2/detectLiveness-sessions", Route::Create);
-        assert_eq!(
-            ask(&key, create).await,
-            Err(Error::Forbidden(Route::Create))
-        );
-        assert_eq!(
-            ask(&key, Err(Error::NoSuchPath(None))).await,
-            Err(Error::NoSuchPath(None))
-        );
-        let twice = [
-            ("ocp-apim-subscription-key", "token-1"),
-            ("ocp-apim-subscription-key", "token-1"),
-        ];
-        assert!(matches!(
-            ask(&twice, session()).await,
-            Err(Error::BadArgument(_))
-        ));
+        assert_eq!(ask(&key, create).await, Err(Error::Forbidden(Route::Create)));
+        assert_eq!(ask(&key, Err(Error::NoSuchPath(None))).await, Err(Error::NoSuchPath(None)));
+        let twice =
+            [("ocp-apim-subscription-key", "token-1"), ("ocp-apim-subscription-key", "token-1")];
+        assert!(matches!(ask(&twice, session()).await, Err(Error::BadArgument(_))));
     }
 }

@@ -25,10 +25,7 @@ pub struct Measure<S> {
 
 /// Counts and times requests.
 pub fn measure<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Measure<S>> + Clone {
-    layer_fn(move |inner| Measure {
-        inner,
-        metrics: Arc::clone(&metrics),
-    })
+    layer_fn(move |inner| Measure { inner, metrics: Arc::clone(&metrics) })
 }
 
 impl<S> Service<Exchange> for Measure<S>

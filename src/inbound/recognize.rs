@@ -56,11 +56,7 @@ where
         let target = target(&request, self.max_body);
         let head = request.method() == Method::HEAD;
         let answer = self.inner.call(Exchange { request, target });
-        if head {
-            answer.map(|answer| answer.map(without_content)).boxed()
-        } else {
-            answer.boxed()
-        }
+        if head { answer.map(|answer| answer.map(without_content)).boxed() } else { answer.boxed() }
     }
 }
 
@@ -69,20 +65,14 @@ fn without_content(answer: Response<Body>) -> Response<Body> {
     let length = answer.body().size_hint().exact();
     let mut answer = answer.map(|_| Body::Empty);
     if let Some(length) = length {
-        answer
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     answer
 }
 
 fn target(request: &Request<Body>, max_body: u64) -> Result<Target, Error> {
     well_formed(request)?;
-    if request
-        .uri()
-        .path_and_query()
-        .is_some_and(|uri| uri.as_str().len() > LONGEST_URI)
-    {
+    if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > LONGEST_URI) {
         return Err(Error::UriTooLong);
     }
     let resource = Resource::parse(request.uri().path()).map_err(|error| match error {
@@ -92,9 +82,7 @@ fn target(request: &Request<Body>, max_body: u64) -> Result<Target, Error> {
     let route = route(request.method(), &resource)?;
     let has_body = !request.body().is_end_stream();
     if has_body && route != Route::Create {
-        return Err(Error::BadArgument(
-            "This request must not have a body.".into(),
-        ));
+        return Err(Error::BadArgument("This request must not have a body.".into()));
     }
     if request.body().size_hint().lower() > max_body {
         return Err(Error::BodyTooLarge);
@@ -103,11 +91,7 @@ fn target(request: &Request<Body>, max_body: u64) -> Result<Target, Error> {
         Route::Audit | Route::List => page(request.uri().query().unwrap_or_default())?,
         _ => Page::default(),
     };
-    Ok(Target {
-        route,
-        resource,
-        page,
-    })
+    Ok(Target { route, resource, page })
 }
 
 /// What the HTTP library lets through and RFC 9112 does not: §3.2, a request has exactly one `Host`; §6.3, its length
@@ -116,9 +100,7 @@ fn well_formed(request: &Request<Body>) -> Result<(), Error> {
     let headers = request.headers();
     let hosts = headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return Err(Error::BadArgument(
-            "A request must have exactly one Host field.".into(),
-        ));
+        return Err(Error::BadArgument("A request must have exactly one Host field.".into()));
     }
     if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         return Err(Error::BadArgument(
@@ -166,23 +148,15 @@ fn start(value: &str) -> Result<String, Error> {
         ));
     }
     // The decoder writes U+FFFD for bytes that are not UTF-8.
-    if value
-        .chars()
-        .any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER)
-    {
-        return Err(Error::BadArgument(
-            "'start' has characters that no id has.".into(),
-        ));
+    if value.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+        return Err(Error::BadArgument("'start' has characters that no id has.".into()));
     }
     Ok(value.to_owned())
 }
 
 fn top(value: &str) -> Result<u16, Error> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    let top = value
-        .parse()
-        .ok()
-        .filter(|top| digits && (1..=1000).contains(top));
+    let top = value.parse().ok().filter(|top| digits && (1..=1000).contains(top));
     top.ok_or_else(|| {
         Error::BadArgument("'top' is invalid: it is a whole number from 1 to 1000.".into())
     })
@@ -221,22 +195,13 @@ mod tests {
         ] {
             assert_eq!(read(method, path).unwrap().route, route);
         }
-        assert_eq!(
-            read("PUT", session),
-            Err(Error::MethodNotAllowed("GET, HEAD, DELETE"))
-        );
+        assert_eq!(read("PUT", session), Err(Error::MethodNotAllowed("GET, HEAD, DELETE")));
         assert_eq!(
             read("GET", "/face/v1.2/detectLiveness-sessions"),
             Err(Error::MethodNotAllowed("POST"))
         );
-        assert_eq!(
-            read("get", session),
-            Err(Error::MethodNotAllowed("GET, HEAD, DELETE"))
-        );
-        assert_eq!(
-            read("DELETE", AUDIT),
-            Err(Error::MethodNotAllowed("GET, HEAD"))
-        );
+        assert_eq!(read("get", session), Err(Error::MethodNotAllowed("GET, HEAD, DELETE")));
+        assert_eq!(read("DELETE", AUDIT), Err(Error::MethodNotAllowed("GET, HEAD")));
     }
 
     #[test]
@@ -246,16 +211,10 @@ mod tests {
         assert_eq!(page("").unwrap(), Page::default());
         assert_eq!(
             page("START=4&Top=1000&other=%zz&subscription-key=x").unwrap(),
-            Page {
-                start: Some("4".into()),
-                top: Some(1000)
-            }
+            Page { start: Some("4".into()), top: Some(1000) }
         );
         assert_eq!(page(&format!("start={long}")).unwrap().start.unwrap(), long);
-        assert_eq!(
-            page("start=a%20b%26%C3%A9").unwrap().start.unwrap(),
-            "a b&\u{e9}"
-        );
+        assert_eq!(page("start=a%20b%26%C3%A9").unwrap().start.unwrap(), "a b&\u{e9}");
         for bad in [
             &format!("start={long}a"),
             "start=a&start=b",
@@ -281,9 +240,7 @@ mod tests {
     #[test]
     fn a_page_is_looked_at_only_where_there_is_a_list() {
         assert_eq!(
-            read("GET", "/face/v1.2/detectLiveness-sessions/abc?top=0")
-                .unwrap()
-                .page,
+            read("GET", "/face/v1.2/detectLiveness-sessions/abc?top=0").unwrap().page,
             Page::default()
         );
     }
@@ -292,9 +249,8 @@ mod tests {
     fn a_request_has_one_host_one_length_and_no_unwanted_body() {
         let request = || Request::builder().uri("/face/v1.2/detectLiveness-sessions/abc");
         let bad = |request: http::request::Builder, body: &'static str| {
-            let request = request
-                .body(Body::from(bytes::Bytes::from_static(body.as_bytes())))
-                .unwrap();
+            let request =
+                request.body(Body::from(bytes::Bytes::from_static(body.as_bytes()))).unwrap();
             matches!(target(&request, 4), Err(Error::BadArgument(_)))
         };
         assert!(!bad(request().header("host", "gw"), ""));
@@ -310,12 +266,7 @@ mod tests {
         assert!(bad(request().header("host", "a"), "body"));
         let create = Request::post("/face/v1.2/detectLiveness-sessions").header("host", "gw");
         assert_eq!(
-            target(
-                &create
-                    .body(Body::from(bytes::Bytes::from_static(b"12345")))
-                    .unwrap(),
-                4
-            ),
+            target(&create.body(Body::from(bytes::Bytes::from_static(b"12345"))).unwrap(), 4),
             Err(Error::BodyTooLarge)
         );
     }

@@ -33,10 +33,7 @@ pub struct Rescue<S> {
 
 /// Makes answers of errors and panics.
 pub fn rescue<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Rescue<S>> + Clone {
-    layer_fn(move |inner| Rescue {
-        inner,
-        metrics: Arc::clone(&metrics),
-    })
+    layer_fn(move |inner| Rescue { inner, metrics: Arc::clone(&metrics) })
 }
 
 impl<S> Service<Exchange> for Rescue<S>
@@ -70,10 +67,7 @@ where
                 Err(_) => Error::Internal,
             };
             if let Some(reason) = error.rejection() {
-                metrics
-                    .http_requests_rejected_total
-                    .with_label_values(&[route, reason])
-                    .inc();
+                metrics.http_requests_rejected_total.with_label_values(&[route, reason]).inc();
             }
             if error.status().is_server_error() {
                 tracing::warn!(
@@ -117,9 +111,7 @@ pub fn answer(error: &Error) -> Response<Body> {
 
 /// The body of an error.
 pub fn body(code: &str, message: &str) -> Bytes {
-    serde_json::json!({ "error": { "code": code, "message": message } })
-        .to_string()
-        .into()
+    serde_json::json!({ "error": { "code": code, "message": message } }).to_string().into()
 }
 
 #[cfg(test)]
@@ -131,10 +123,7 @@ mod tests {
     use super::*;
 
     fn exchange() -> Exchange {
-        Exchange {
-            request: Request::new(Body::Empty),
-            target: Err(Error::NoSuchPath(None)),
-        }
+        Exchange { request: Request::new(Body::Empty), target: Err(Error::NoSuchPath(None)) }
     }
 
     async fn told(
@@ -145,16 +134,9 @@ mod tests {
             let outcome = outcome.clone();
             async move { outcome() }
         });
-        let answer = rescue(metrics)
-            .layer(inner)
-            .oneshot(exchange())
-            .await
-            .unwrap();
-        let code = answer
-            .headers()
-            .get(ERROR_CODE)
-            .cloned()
-            .unwrap_or(HeaderValue::from_static("-"));
+        let answer = rescue(metrics).layer(inner).oneshot(exchange()).await.unwrap();
+        let code =
+            answer.headers().get(ERROR_CODE).cloned().unwrap_or(HeaderValue::from_static("-"));
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         (status, code, String::from_utf8(body.to_vec()).unwrap())
@@ -164,19 +146,13 @@ mod tests {
     async fn an_error_has_azures_shape() {
         let (status, code, body) = told(|| Err(Error::BadArgument("No \"good\".".into()))).await;
         assert_eq!((status, code.to_str().unwrap()), (400, "BadArgument"));
-        assert_eq!(
-            body,
-            r#"{"error":{"code":"BadArgument","message":"No \"good\"."}}"#
-        );
+        assert_eq!(body, r#"{"error":{"code":"BadArgument","message":"No \"good\"."}}"#);
     }
 
     #[tokio::test]
     async fn a_panic_is_a_500_and_tells_nothing() {
         let (status, code, body) = told(|| panic!("secret")).await;
-        assert_eq!(
-            (status, code.to_str().unwrap()),
-            (500, "InternalServerError")
-        );
+        assert_eq!((status, code.to_str().unwrap()), (500, "InternalServerError"));
         assert!(!body.contains("secret"));
     }
 

@@ -7,11 +7,7 @@ use crate::inbound::rescue::body;
 
 /// The library's own answers: what they begin with, and what they should have said.
 const REFUSALS: [(&[u8], &str, &str); 3] = [
-    (
-        b"HTTP/1.1 400 Bad Request\r\n",
-        "BadArgument",
-        "The request is not valid HTTP.",
-    ),
+    (b"HTTP/1.1 400 Bad Request\r\n", "BadArgument", "The request is not valid HTTP."),
     (
         b"HTTP/1.1 414 URI Too Long\r\n",
         "UriTooLong",
@@ -33,13 +29,10 @@ pub(super) fn in_azures_shape(written: &[u8]) -> Option<Bytes> {
     if !written.starts_with(b"HTTP/1.1 4") {
         return None;
     }
-    let (start, code, message) = REFUSALS
-        .into_iter()
-        .find(|(start, _, _)| written.starts_with(start))?;
+    let (start, code, message) =
+        REFUSALS.into_iter().find(|(start, _, _)| written.starts_with(start))?;
     let fields = written.get(start.len()..)?.strip_suffix(b"\r\n\r\n")?;
-    let mut fields = fields
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii_end);
+    let mut fields = fields.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     if !fields.all(|field| FIELDS.iter().any(|known| field.starts_with(known))) {
         return None;
     }

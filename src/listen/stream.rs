@@ -25,11 +25,7 @@ pub(super) struct Stream<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
     pub(super) const fn new(inner: T) -> Self {
-        Self {
-            inner,
-            unread: Bytes::new(),
-            unwritten: Bytes::new(),
-        }
+        Self { inner, unread: Bytes::new(), unwritten: Bytes::new() }
     }
 
     /// Reads as much as tells whether HTTP/2 is spoken.
@@ -40,10 +36,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Ok(Self {
-            unread: read.into(),
-            ..Self::new(inner)
-        })
+        Ok(Self { unread: read.into(), ..Self::new(inner) })
     }
 
     /// Whether what was read is the beginning of HTTP/2.

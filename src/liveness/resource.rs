@@ -171,9 +171,7 @@ fn session(id: &str) -> Result<SessionId, NoSuchResource> {
 }
 
 fn image(id: &str) -> Result<Kind, NoSuchResource> {
-    ImageId::parse(id)
-        .map(Kind::Image)
-        .ok_or(NoSuchResource::MalformedId(IMAGE_ID_RULE))
+    ImageId::parse(id).map(Kind::Image).ok_or(NoSuchResource::MalformedId(IMAGE_ID_RULE))
 }
 
 impl SessionId {
@@ -194,9 +192,7 @@ impl ImageId {
     /// Reads an id; `None` where it cannot be one.
     pub fn parse(id: &str) -> Option<Self> {
         let fits = (1..=128).contains(&id.len())
-            && id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         fits.then(|| Self(id.into()))
     }
 
@@ -223,18 +219,12 @@ impl Display for Resource {
             (Kind::Sessions(operation), _) => {
                 write!(f, "/face/{version}/{}", collection(operation))
             }
-            (Kind::Session(operation, id), _) => write!(
-                f,
-                "/face/{version}/{}/{}",
-                collection(operation),
-                id.as_str()
-            ),
-            (Kind::Audit(operation, id), _) => write!(
-                f,
-                "/face/{version}/{}/{}/audit",
-                collection(operation),
-                id.as_str()
-            ),
+            (Kind::Session(operation, id), _) => {
+                write!(f, "/face/{version}/{}/{}", collection(operation), id.as_str())
+            }
+            (Kind::Audit(operation, id), _) => {
+                write!(f, "/face/{version}/{}/{}/audit", collection(operation), id.as_str())
+            }
             (Kind::Image(id), Family::Preview) => {
                 write!(f, "/face/{version}/session/sessionImages/{}", id.as_str())
             }
@@ -265,36 +255,20 @@ mod tests {
         ] {
             let resource = Resource::parse(path).unwrap();
             assert_eq!(resource.to_string(), path);
-            assert_eq!(
-                Resource::parse(&path.to_lowercase()).unwrap().version,
-                resource.version
-            );
+            assert_eq!(Resource::parse(&path.to_lowercase()).unwrap().version, resource.version);
         }
     }
 
     #[test]
     fn case_is_mended_but_the_id_is_kept() {
         let read = Resource::parse("/FACE/V1.2/detectlivenesswithverify-SESSIONS/AbC").unwrap();
-        assert_eq!(
-            read.to_string(),
-            "/face/v1.2/detectLivenessWithVerify-sessions/AbC"
-        );
+        assert_eq!(read.to_string(), "/face/v1.2/detectLivenessWithVerify-sessions/AbC");
     }
 
     #[test]
     fn an_id_that_cannot_be_one_is_told_apart_from_an_unknown_path() {
         let long = "a".repeat(65);
-        for id in [
-            "",
-            ".",
-            "..",
-            "a%20b%2Fc",
-            "a b",
-            "é",
-            "a;b",
-            "a\0",
-            long.as_str(),
-        ] {
+        for id in ["", ".", "..", "a%20b%2Fc", "a b", "é", "a;b", "a\0", long.as_str()] {
             let path = format!("/face/v1.2/detectLiveness-sessions/{id}");
             assert_eq!(
                 Resource::parse(&path),
@@ -322,44 +296,22 @@ mod tests {
             "/face/v1.2-preview.1/detectLiveness/singleModal/sessions/a/audit/",
             "/face/v1.2-preview.1/detectLiveness/singleModal/sessions/a/audit/b/c/d/e",
         ] {
-            assert!(
-                matches!(Resource::parse(path), Err(NoSuchResource::Unknown(_))),
-                "{path}"
-            );
+            assert!(matches!(Resource::parse(path), Err(NoSuchResource::Unknown(_))), "{path}");
         }
     }
 
     #[test]
     fn the_paths_that_people_get_wrong_have_a_hint() {
         for (path, hint) in [
-            (
-                format!("/face/v1.2/livenessSessions/{ID}/result"),
-                HINT_TUTORIAL,
-            ),
-            (
-                format!("/face/v1.2/detectLiveness/singleModal/sessions/{ID}"),
-                HINT_GA_NAMES,
-            ),
-            (
-                format!("/face/v1.2-preview.1/detectLiveness-sessions/{ID}"),
-                HINT_PREVIEW_NAMES,
-            ),
+            (format!("/face/v1.2/livenessSessions/{ID}/result"), HINT_TUTORIAL),
+            (format!("/face/v1.2/detectLiveness/singleModal/sessions/{ID}"), HINT_GA_NAMES),
+            (format!("/face/v1.2-preview.1/detectLiveness-sessions/{ID}"), HINT_PREVIEW_NAMES),
             ("/face/v1.2/session/start".to_owned(), HINT_DEVICE),
-            (
-                "/face/v1.2/detectLiveness/singleModal".to_owned(),
-                HINT_DEVICE,
-            ),
-            (
-                format!("/face/v1.0/detectLiveness-sessions/{ID}"),
-                HINT_VERSIONS,
-            ),
+            ("/face/v1.2/detectLiveness/singleModal".to_owned(), HINT_DEVICE),
+            (format!("/face/v1.0/detectLiveness-sessions/{ID}"), HINT_VERSIONS),
             ("/face/v1.2/session/sessionImages/a".to_owned(), HINT_IMAGES),
         ] {
-            assert_eq!(
-                Resource::parse(&path),
-                Err(NoSuchResource::Unknown(Some(hint))),
-                "{path}"
-            );
+            assert_eq!(Resource::parse(&path), Err(NoSuchResource::Unknown(Some(hint))), "{path}");
         }
     }
 }

@@ -51,9 +51,7 @@ impl View<'_> {
 
     fn has_result(&self) -> bool {
         let attempts = self.results.iter().flat_map(|results| &results.attempts);
-        attempts
-            .filter_map(|attempt| attempt.result)
-            .any(|result| result.get() != "null")
+        attempts.filter_map(|attempt| attempt.result).any(|result| result.get() != "null")
     }
 }
 
@@ -62,14 +60,10 @@ impl View<'_> {
 /// A dead token helps nobody. It is blanked rather than left out since the SDKs type it as required.
 pub fn without_dead_token(family: Family, body: Bytes) -> Bytes {
     match dead_token(family, &body) {
-        Some(token) => [
-            body.get(..token.start),
-            Some(b"\"\""),
-            body.get(token.end..),
-        ]
-        .map(Option::unwrap_or_default)
-        .concat()
-        .into(),
+        Some(token) => [body.get(..token.start), Some(b"\"\""), body.get(token.end..)]
+            .map(Option::unwrap_or_default)
+            .concat()
+            .into(),
         None => body,
     }
 }
@@ -82,11 +76,7 @@ fn dead_token(family: Family, body: &[u8]) -> Option<Range<usize>> {
         .auth_token
         .filter(|token| view.is_final(family) && token.get() != "\"\"" && token.get() != "null")?;
     // A borrowed raw value is a slice of the text it was read from.
-    let start = token
-        .get()
-        .as_ptr()
-        .addr()
-        .checked_sub(text.as_ptr().addr())?;
+    let start = token.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     Some(start..start + token.get().len())
 }
 
@@ -103,20 +93,14 @@ mod tests {
     fn a_final_session_loses_its_token_and_nothing_else() {
         let body = r#"{ "sessionId":"a",  "authToken" : "ey\u004a.secret", "status":"Succ\u0065eded","n":12345678901234567890,
             "results":{"attempts":[{"attemptId":1,"result":{"digest":"AB"}}]}}"#;
-        assert_eq!(
-            blanked(Family::Ga, body),
-            body.replace(r#""ey\u004a.secret""#, r#""""#)
-        );
+        assert_eq!(blanked(Family::Ga, body), body.replace(r#""ey\u004a.secret""#, r#""""#));
         for status in ["Failed", "Canceled"] {
             let body =
                 format!(r#"{{"authToken":"ey","status":"{status}","results":{{"attempts":[]}}}}"#);
             assert_eq!(blanked(Family::Ga, &body), body.replace("\"ey\"", "\"\""));
         }
         let body = r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#;
-        assert_eq!(
-            blanked(Family::Preview, body),
-            body.replace("\"ey\"", "\"\"")
-        );
+        assert_eq!(blanked(Family::Preview, body), body.replace("\"ey\"", "\"\""));
     }
 
     #[test]
@@ -139,18 +123,12 @@ mod tests {
                 r#"{"authToken":"ey","status":"Succeeded","results":{"attempts":[{"result":null}]}}"#,
             ),
             (Family::Ga, r#"{"authToken":"ey","status":"Succeeded"}"#),
-            (
-                Family::Ga,
-                r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#,
-            ),
+            (Family::Ga, r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#),
             (
                 Family::Preview,
                 r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":false}"#,
             ),
-            (
-                Family::Preview,
-                r#"{"authToken":"ey","status":"Started","sessionExpired":true}"#,
-            ),
+            (Family::Preview, r#"{"authToken":"ey","status":"Started","sessionExpired":true}"#),
         ] {
             assert_eq!(blanked(family, body), body);
         }

@@ -24,12 +24,8 @@ pub enum Family {
 
 impl ApiVersion {
     /// All versions, oldest first.
-    pub const ALL: [Self; 4] = [
-        Self::V1_1Preview1,
-        Self::V1_2Preview1,
-        Self::V1_2,
-        Self::V1_3Preview1,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::V1_1Preview1, Self::V1_2Preview1, Self::V1_2, Self::V1_3Preview1];
 
     /// As it stands in a path.
     pub const fn as_str(self) -> &'static str {
@@ -43,9 +39,7 @@ impl ApiVersion {
 
     /// Reads a path segment, without regard to case.
     pub fn from_segment(segment: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|version| version.as_str().eq_ignore_ascii_case(segment))
+        Self::ALL.into_iter().find(|version| version.as_str().eq_ignore_ascii_case(segment))
     }
 
     /// Which shape this version's paths and bodies have.
@@ -70,10 +64,7 @@ mod tests {
     fn a_version_is_read_back_whatever_its_case() {
         for version in ApiVersion::ALL {
             assert_eq!(ApiVersion::from_segment(version.as_str()), Some(version));
-            assert_eq!(
-                ApiVersion::from_segment(&version.as_str().to_uppercase()),
-                Some(version)
-            );
+            assert_eq!(ApiVersion::from_segment(&version.as_str().to_uppercase()), Some(version));
         }
         assert_eq!(ApiVersion::from_segment("v1.0"), None);
         assert_eq!(ApiVersion::from_segment(""), None);

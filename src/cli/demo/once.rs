@@ -45,9 +45,7 @@ impl Pass<'_> {
     /// A session is created, deleted and gone.
     async fn life(&mut self) -> Result<(), String> {
         let body = traffic::a_session();
-        let answer = self
-            .ask("create a session", Method::POST, GA, Some(&body))
-            .await?;
+        let answer = self.ask("create a session", Method::POST, GA, Some(&body)).await?;
         let id = self.expect(&answer, 200, "/sessionId").unwrap_or_default();
         let path = format!("{GA}/{id}");
         let answer = self.ask("delete it", Method::DELETE, &path, None).await?;
@@ -60,9 +58,7 @@ impl Pass<'_> {
     async fn sessions(&mut self, finished: &str) -> Result<(), String> {
         let (_, running) = traffic::SESSIONS[4];
         let path = format!("{GA}/{running}");
-        let answer = self
-            .ask("a running session", Method::GET, &path, None)
-            .await?;
+        let answer = self.ask("a running session", Method::GET, &path, None).await?;
         self.expect_value(&answer, 200, "/status", "Running");
         let path = format!("{GA}/{finished}");
         let title = "a finished session, its dead token blanked";
@@ -77,14 +73,10 @@ impl Pass<'_> {
 
     async fn mistakes(&mut self) -> Result<(), String> {
         let title = "an id that cannot be one costs no call";
-        let answer = self
-            .ask(title, Method::GET, &format!("{GA}/a%20b"), None)
-            .await?;
+        let answer = self.ask(title, Method::GET, &format!("{GA}/a%20b"), None).await?;
         self.expect_value(&answer, 400, "/error/code", "BadArgument");
         let path = "/face/v1.2/livenessSessions/abc/result";
-        let answer = self
-            .ask("a path that a tutorial gets wrong", Method::GET, path, None)
-            .await?;
+        let answer = self.ask("a path that a tutorial gets wrong", Method::GET, path, None).await?;
         self.expect_value(&answer, 404, "/error/code", "ResourceNotFound");
         Ok(())
     }
@@ -94,9 +86,7 @@ impl Pass<'_> {
         let request = Request::get(format!("{}{GA}/{id}", self.stage.gateway))
             .header("Ocp-Apim-Subscription-Key", "guessed");
         let answer = fetch(
-            request
-                .body(http_body_util::Full::default())
-                .map_err(|error| error.to_string())?,
+            request.body(http_body_util::Full::default()).map_err(|error| error.to_string())?,
         )
         .await?;
         show(&answer);
@@ -119,14 +109,8 @@ impl Pass<'_> {
         stage.write("key-1", &key)?;
         let answer = traffic::ask(&stage.admin, Method::POST, "/reload", None).await?;
         self.expect_status(&answer, 200);
-        let answer = self
-            .ask(
-                "served with the new key",
-                Method::GET,
-                &format!("{GA}/{id}"),
-                None,
-            )
-            .await?;
+        let answer =
+            self.ask("served with the new key", Method::GET, &format!("{GA}/{id}"), None).await?;
         self.expect_value(&answer, 200, "/status", "Succeeded");
         Ok(())
     }
@@ -134,14 +118,9 @@ impl Pass<'_> {
     async fn metrics(&mut self) -> Result<(), String> {
         let answer = traffic::ask(&self.stage.admin, Method::GET, "/metrics", None).await?;
         let text = String::from_utf8_lossy(answer.body()).into_owned();
-        let counted: Vec<_> = text
-            .lines()
-            .filter(|line| line.starts_with("livegate_http_requests_total"))
-            .collect();
-        say(format_args!(
-            "# what was counted\nGET /metrics\n{}\n",
-            counted.join("\n")
-        ));
+        let counted: Vec<_> =
+            text.lines().filter(|line| line.starts_with("livegate_http_requests_total")).collect();
+        say(format_args!("# what was counted\nGET /metrics\n{}\n", counted.join("\n")));
         self.right(
             counted.iter().any(|line| line.contains("code=\"200\"")),
             "requests are counted",
@@ -172,19 +151,14 @@ impl Pass<'_> {
     fn expect(&mut self, answer: &Response<Bytes>, status: u16, pointer: &str) -> Option<String> {
         self.expect_status(answer, status);
         let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
-        let text = body
-            .as_ref()
-            .and_then(|body| body.pointer(pointer)?.as_str());
+        let text = body.as_ref().and_then(|body| body.pointer(pointer)?.as_str());
         self.right(text.is_some(), &format!("it has {pointer}"));
         text.map(str::to_owned)
     }
 
     fn expect_value(&mut self, answer: &Response<Bytes>, status: u16, pointer: &str, value: &str) {
         let found = self.expect(answer, status, pointer);
-        self.right(
-            found.as_deref() == Some(value),
-            &format!("{pointer} is \"{value}\""),
-        );
+        self.right(found.as_deref() == Some(value), &format!("{pointer} is \"{value}\""));
     }
 
     fn right(&mut self, right: bool, what: &str) {

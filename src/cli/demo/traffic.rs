@@ -13,26 +13,11 @@ use super::{Stage, TOKEN};
 
 /// The sessions that the demo opens: what is to be seen, and the id.
 pub(super) const SESSIONS: [(&str, &str); 5] = [
-    (
-        "a session that succeeded at the second attempt",
-        "11111111-1111-4111-8111-111111111111",
-    ),
-    (
-        "a session of somebody who held up a picture",
-        "22222222-2222-4222-8222-222222222222",
-    ),
-    (
-        "a session that failed",
-        "33333333-3333-4333-8333-333333333333",
-    ),
-    (
-        "a session that nobody has begun",
-        "44444444-4444-4444-8444-444444444444",
-    ),
-    (
-        "a session that is running",
-        "55555555-5555-4555-8555-555555555555",
-    ),
+    ("a session that succeeded at the second attempt", "11111111-1111-4111-8111-111111111111"),
+    ("a session of somebody who held up a picture", "22222222-2222-4222-8222-222222222222"),
+    ("a session that failed", "33333333-3333-4333-8333-333333333333"),
+    ("a session that nobody has begun", "44444444-4444-4444-8444-444444444444"),
+    ("a session that is running", "55555555-5555-4555-8555-555555555555"),
 ];
 
 /// Puts the sessions in place, each in its state.
@@ -48,13 +33,8 @@ pub(super) async fn open(stage: &Stage) -> Result<(), String> {
         if let Value::Object(members) = &mut session {
             members.insert("id".to_owned(), Value::from(id));
         }
-        let answer = ask(
-            &stage.emulator,
-            Method::POST,
-            "/emulator/sessions",
-            Some(&session),
-        )
-        .await?;
+        let answer =
+            ask(&stage.emulator, Method::POST, "/emulator/sessions", Some(&session)).await?;
         if !answer.status().is_success() {
             return Err(format!(
                 "the emulator refused a session: {}",
@@ -110,9 +90,7 @@ pub(super) async fn ask(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Response<Bytes>, String> {
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("{base}{path}"));
+    let request = Request::builder().method(method).uri(format!("{base}{path}"));
     let request = request
         .header("Ocp-Apim-Subscription-Key", TOKEN)
         .header("Content-Type", "application/json");

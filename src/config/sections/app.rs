@@ -52,23 +52,13 @@ fn app(
     warnings: &mut Vec<String>,
 ) -> Option<App> {
     let name = table.require("name").and_then(|value| name(&value, names));
-    let tokens = table
-        .require("token_sha256")
-        .and_then(|value| tokens(&value, taken));
+    let tokens = table.require("token_sha256").and_then(|value| tokens(&value, taken));
     let upstream = table.require("upstream").and_then(|value| {
         let wanted = value.text()?;
-        let found = upstreams
-            .iter()
-            .position(|name| *name == Some(wanted.as_str()));
+        let found = upstreams.iter().position(|name| *name == Some(wanted.as_str()));
         // Where an upstream's own name is wrong, that mistake is told there.
         let all_known = upstreams.iter().all(Option::is_some);
-        found.or_else(|| {
-            if all_known {
-                value.wrong("names no [[upstreams]]")
-            } else {
-                None
-            }
-        })
+        found.or_else(|| if all_known { value.wrong("names no [[upstreams]]") } else { None })
     });
     let routes = table.get("routes").map_or_else(
         || Some(HashSet::from([Route::Session, Route::Audit])),
@@ -79,12 +69,7 @@ fn app(
         warnings.push("'enrich' has no effect yet: audit lists pass as Azure sent them".to_owned());
     }
     table.close();
-    Some(App {
-        name: name?,
-        tokens: tokens?,
-        upstream: upstream?,
-        routes: routes?,
-    })
+    Some(App { name: name?, tokens: tokens?, upstream: upstream?, routes: routes? })
 }
 
 fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>> {
@@ -93,9 +78,8 @@ fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>>
         return value.wrong("must hold one hash, or two while a token changes over");
     }
     let token = |item: &Value<'_>| {
-        let hash = item.parsed(TOKEN_RULE, |text| {
-            const_hex::decode_to_array::<_, 32>(text).ok()
-        })?;
+        let hash =
+            item.parsed(TOKEN_RULE, |text| const_hex::decode_to_array::<_, 32>(text).ok())?;
         if hash == <[u8; 32]>::from(Sha256::digest("")) {
             return item.wrong("is the hash of nothing: everybody has that token");
         }
@@ -105,22 +89,11 @@ fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>>
         taken.push(hash);
         Some(hash)
     };
-    items
-        .iter()
-        .map(token)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .collect()
+    items.iter().map(token).collect::<Vec<_>>().into_iter().collect()
 }
 
 fn routes(value: &Value<'_>) -> Option<HashSet<Route>> {
-    value
-        .items()
-        .iter()
-        .map(|item| item.word(&ROUTES))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .collect()
+    value.items().iter().map(|item| item.word(&ROUTES)).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// Digest verdicts come with a later version. What would promise a refusal that does not happen is itself refused.

@@ -17,16 +17,10 @@ pub(super) fn listeners(
 ) -> Vec<(Option<SocketAddr>, Option<Arc<ServerConfig>>)> {
     let tables = root.tables("listen");
     if tables.is_empty() {
-        root.source.report(
-            0..0,
-            "no [[listen]]: the gateway needs at least one address",
-        );
+        root.source.report(0..0, "no [[listen]]: the gateway needs at least one address");
     }
     let mut taken = Vec::new();
-    tables
-        .into_iter()
-        .map(|table| listener(table, files, &mut taken))
-        .collect()
+    tables.into_iter().map(|table| listener(table, files, &mut taken)).collect()
 }
 
 fn listener(
@@ -42,10 +36,8 @@ fn listener(
         taken.push(address);
         Some(address)
     });
-    let tls = table
-        .get("tls")
-        .and_then(|value| value.table())
-        .and_then(|table| server(table, files));
+    let tls =
+        table.get("tls").and_then(|value| value.table()).and_then(|table| server(table, files));
     table.close();
     (address, tls)
 }
@@ -53,20 +45,13 @@ fn listener(
 fn server(table: Table<'_>, files: &Files) -> Option<Arc<ServerConfig>> {
     let read = |value: &Value<'_>| {
         let content = files.read(&value.text()?);
-        content
-            .map_err(|error| value.source.report(value.span(), error))
-            .ok()
+        content.map_err(|error| value.source.report(value.span(), error)).ok()
     };
-    let cert = table
-        .require("cert")
-        .and_then(|value| Some((read(&value)?, value)));
+    let cert = table.require("cert").and_then(|value| Some((read(&value)?, value)));
     let key = table.require("key").and_then(|value| read(&value));
     let client_ca = table.get("client_ca").map(|value| read(&value));
     let required = table.get("client_auth").and_then(|value| {
-        value.word(&[
-            ("required", ClientAuth::Required),
-            ("optional", ClientAuth::Optional),
-        ])
+        value.word(&[("required", ClientAuth::Required), ("optional", ClientAuth::Optional)])
     });
     table.close();
     let (cert, written) = cert?;

@@ -46,15 +46,10 @@ fn all_mistakes_are_told_at_once_with_their_places() {
         .replace("https://face", "http://face")
         .replace("\"weu\"\nendpoint", "\"Weu!\"\ntimeuot = 5\nendpoint")
         .replace("f98103e9", "secret-token")
-        .replace(
-            "[[listen]]",
-            "[server]\nworkers = -1\nheader_timeout = \"5\"\n[[listen]]",
-        );
+        .replace("[[listen]]", "[server]\nworkers = -1\nheader_timeout = \"5\"\n[[listen]]");
     let mistakes = read(&bad).unwrap_err();
-    let places: Vec<_> = mistakes
-        .iter()
-        .map(|told| told.split(' ').take(3).collect::<Vec<_>>().join(" "))
-        .collect();
+    let places: Vec<_> =
+        mistakes.iter().map(|told| told.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(
         places,
         [
@@ -73,30 +68,15 @@ fn all_mistakes_are_told_at_once_with_their_places() {
 #[test]
 fn broken_syntax_is_told_without_what_follows_from_it() {
     let mistakes = read("[[listen]\naddress = \n").unwrap_err();
-    assert!(
-        mistakes.iter().all(|told| !told.contains("no [[apps]]")),
-        "{mistakes:?}"
-    );
+    assert!(mistakes.iter().all(|told| !told.contains("no [[apps]]")), "{mistakes:?}");
     assert!(mistakes.first().unwrap().starts_with("1:"), "{mistakes:?}");
 }
 
 #[test]
 fn a_missing_key_is_no_mistake_of_the_file_but_known() {
-    let config = read(
-        &GOOD
-            .replace("KEY_1", "KEY_9")
-            .replace("\"second\"", "\"third\""),
-    )
-    .unwrap();
-    let told: Vec<_> = config
-        .key_mistakes()
-        .into_iter()
-        .map(|mistake| mistake.message)
-        .collect();
-    assert_eq!(
-        told.first().unwrap(),
-        "the environment variable KEY_9 is not set"
-    );
+    let config = read(&GOOD.replace("KEY_1", "KEY_9").replace("\"second\"", "\"third\"")).unwrap();
+    let told: Vec<_> = config.key_mistakes().into_iter().map(|mistake| mistake.message).collect();
+    assert_eq!(told.first().unwrap(), "the environment variable KEY_9 is not set");
     assert!(told.get(1).unwrap().starts_with("cannot read "));
 }
 
@@ -112,16 +92,10 @@ fn the_environment_is_put_in() {
 fn what_would_promise_too_much_is_refused() {
     for digest in ["enforce", "require"] {
         let mistakes = read(&format!("{GOOD}digest = \"{digest}\"")).unwrap_err();
-        assert!(
-            mistakes.concat().contains("nothing would be refused"),
-            "{mistakes:?}"
-        );
+        assert!(mistakes.concat().contains("nothing would be refused"), "{mistakes:?}");
     }
     assert_eq!(
-        read(&format!("{GOOD}digest = \"observe\"\nenrich = true"))
-            .unwrap()
-            .warnings
-            .len(),
+        read(&format!("{GOOD}digest = \"observe\"\nenrich = true")).unwrap().warnings.len(),
         2
     );
 }
@@ -150,10 +124,7 @@ fn plain_http_is_for_loopback_only() {
 fn the_sample_is_good_and_its_defaults_are_the_defaults() {
     let sample = include_str!("../../../config/livegate.toml");
     let keyless = |mut config: Config| {
-        config
-            .upstreams
-            .iter_mut()
-            .for_each(|upstream| upstream.keys = [None, None]);
+        config.upstreams.iter_mut().for_each(|upstream| upstream.keys = [None, None]);
         config
     };
     let short = keyless(read(sample).unwrap());
@@ -189,10 +160,5 @@ fn nothing_is_no_token() {
         <sha2::Sha256 as sha2::Digest>::new(),
     )));
     let good = "f98103e9217f099208569d295c1b276f1821348636c268c854bb2a086e0037cd";
-    assert!(
-        read(&GOOD.replace(good, &empty))
-            .unwrap_err()
-            .concat()
-            .contains("hash of nothing")
-    );
+    assert!(read(&GOOD.replace(good, &empty)).unwrap_err().concat().contains("hash of nothing"));
 }

@@ -19,42 +19,26 @@ const TIER_RULE: &str =
 pub(super) fn upstreams(root: &Table<'_>, files: &Files) -> Vec<Option<Upstream>> {
     let tables = root.tables("upstreams");
     if tables.is_empty() {
-        root.source.report(
-            0..0,
-            "no [[upstreams]]: the gateway needs at least one Face resource",
-        );
+        root.source.report(0..0, "no [[upstreams]]: the gateway needs at least one Face resource");
     }
     let mut taken = Vec::new();
-    tables
-        .into_iter()
-        .map(|table| upstream(table, files, &mut taken))
-        .collect()
+    tables.into_iter().map(|table| upstream(table, files, &mut taken)).collect()
 }
 
 fn upstream(table: Table<'_>, files: &Files, taken: &mut Vec<String>) -> Option<Upstream> {
     let seconds = std::time::Duration::from_secs;
     let name = table.require("name").and_then(|value| name(&value, taken));
-    let endpoint = table
-        .require("endpoint")
-        .and_then(|value| value.parsed(ENDPOINT_RULE, endpoint));
-    let tier = table
-        .get("tier")
-        .map_or(Some(Some(10.0)), |value| tier(&value));
-    let roots = table
-        .get("ca_file")
-        .map_or(Some(Vec::new()), |value| roots(&value, files));
-    let keys = table
-        .require("keys")
-        .and_then(|value| value.table())
-        .and_then(|table| keys(table, files));
+    let endpoint =
+        table.require("endpoint").and_then(|value| value.parsed(ENDPOINT_RULE, endpoint));
+    let tier = table.get("tier").map_or(Some(Some(10.0)), |value| tier(&value));
+    let roots = table.get("ca_file").map_or(Some(Vec::new()), |value| roots(&value, files));
+    let keys =
+        table.require("keys").and_then(|value| value.table()).and_then(|table| keys(table, files));
     let connect_timeout = time(&table, "connect_timeout", 1..=60, seconds(5));
     let timeout = time(&table, "timeout", 1..=600, seconds(30));
     let idle_timeout = time(&table, "idle_timeout", 1..=600, seconds(50));
     let max_answer = size(&table, "max_answer", 1 << 10..=1 << 30, 16 << 20);
-    let http2 = table
-        .get("http2")
-        .and_then(|value| value.boolean())
-        .unwrap_or(true);
+    let http2 = table.get("http2").and_then(|value| value.boolean()).unwrap_or(true);
     table.close();
     let (scheme, authority) = endpoint?;
     let (name, tier, roots, keys) = (name?, tier?, roots?, keys?);
@@ -85,10 +69,7 @@ fn endpoint(text: &str) -> Option<(Scheme, Authority)> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<std::net::IpAddr>();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -96,9 +77,7 @@ fn is_loopback(host: &str) -> bool {
 fn tier(value: &Value<'_>) -> Option<Option<f64>> {
     if value.is_table() {
         let table = value.table()?;
-        let rate = table
-            .require("per_second")
-            .and_then(|value| value.integer(1..=100_000));
+        let rate = table.require("per_second").and_then(|value| value.integer(1..=100_000));
         table.close();
         return rate.map(|rate| Some(rate as f64));
     }
@@ -158,9 +137,7 @@ fn slot(value: &Value<'_>, files: &Files) -> Option<Slot> {
     };
     let key = read.and_then(|text| Secret::parse(&text).map_err(str::to_owned));
     let mistake = |message| Mistake::at(file_of(&place), place.source.text, place.span(), message);
-    Some(Slot {
-        key: key.map_err(mistake),
-    })
+    Some(Slot { key: key.map_err(mistake) })
 }
 
 fn file_of<'a>(value: &Value<'a>) -> &'a Path {

@@ -22,9 +22,7 @@ async fn connections_break_as_they_are_told() {
     let (status, head, body) = azure.ask("GET", &target, "").await;
     assert_eq!((status, body.len()), (200, 10));
     assert!(!head.contains("content-length: 10\r\n") && head.contains("content-length: "));
-    azure
-        .fault(r#"{"truncated":{"keep_bytes":10,"reset":true}}"#)
-        .await;
+    azure.fault(r#"{"truncated":{"keep_bytes":10,"reset":true}}"#).await;
     assert!(azure.raw("GET", &target, "").await.is_err());
     assert_eq!(azure.ask("GET", &target, "").await.0, 200);
     let records = azure.json("GET", "/emulator/requests", "").await;
@@ -38,9 +36,7 @@ async fn answers_are_late_slow_endless_or_never() {
     let target = format!("{GA}/s");
     let begun = tokio::time::Instant::now();
     azure.fault(r#"{"delay":{"ms":150}}"#).await;
-    azure
-        .fault(r#"{"slow_body":{"ms_per_chunk":50,"chunk_bytes":100}}"#)
-        .await;
+    azure.fault(r#"{"slow_body":{"ms_per_chunk":50,"chunk_bytes":100}}"#).await;
     let (_, head, body) = azure.ask("GET", &target, "").await;
     let waited = 150 + 50 * body.len().div_ceil(100) as u64;
     assert!(begun.elapsed() >= Duration::from_millis(waited));
@@ -63,15 +59,11 @@ async fn statuses_headers_and_encodings_are_as_told() {
     let (status, head, body) = azure.ask("GET", &target, "").await;
     assert_eq!(status, 429);
     assert!(!head.contains("retry-after") && body.contains("Try again in 26 seconds"));
-    azure
-        .fault(r#"{"status":{"status":503,"retry_after":"3","code":"Busy","body":"x"}}"#)
-        .await;
+    azure.fault(r#"{"status":{"status":503,"retry_after":"3","code":"Busy","body":"x"}}"#).await;
     let (status, head, body) = azure.ask("GET", &target, "").await;
     assert_eq!((status, body.as_str()), (503, "x"));
     assert!(head.contains("retry-after: 3") && head.contains("x-ms-error-code: busy"));
-    azure
-        .fault(r#"{"headers":{"add":[["Set-Cookie","a=b"],["Connection","x-secret"]]}}"#)
-        .await;
+    azure.fault(r#"{"headers":{"add":[["Set-Cookie","a=b"],["Connection","x-secret"]]}}"#).await;
     let (_, head, _) = azure.ask("GET", &target, "").await;
     assert!(head.contains("set-cookie: a=b"), "{head}");
     azure.fault(r#""garbage_json""#).await;
@@ -93,12 +85,7 @@ async fn a_fault_for_one_key_leaves_the_other_alone() {
     for (key, status) in [("one", "200"), ("two", "401"), ("two", "401")] {
         let head = format!("GET {GA}/s HTTP/1.1\r\nOcp-Apim-Subscription-Key: {key}\r\n");
         let mut answer = String::new();
-        azure
-            .send(&head, "")
-            .await
-            .read_to_string(&mut answer)
-            .await
-            .unwrap();
+        azure.send(&head, "").await.read_to_string(&mut answer).await.unwrap();
         assert_eq!(answer.split(' ').nth(1), Some(status));
     }
 }
@@ -109,9 +96,8 @@ async fn http2_is_spoken_to_those_who_know() {
     let stream = TcpStream::connect(azure.address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
     let executor = hyper_util::rt::TokioExecutor::new();
-    let (mut client, connection) = hyper::client::conn::http2::handshake(executor, io)
-        .await
-        .unwrap();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(executor, io).await.unwrap();
     tokio::spawn(connection);
     let request = http::Request::get(format!("http://x{GA}/s"))
         .header("ocp-apim-subscription-key", "one")
@@ -129,14 +115,8 @@ async fn stopping_drops_open_connections_at_once() {
     let mut stream = azure.send(&head, "").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     azure.stop.send(()).unwrap();
-    timeout(Duration::from_secs(1), azure.task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-    let ended = timeout(Duration::from_secs(1), stream.read(&mut [0]))
-        .await
-        .unwrap();
+    timeout(Duration::from_secs(1), azure.task).await.unwrap().unwrap().unwrap();
+    let ended = timeout(Duration::from_secs(1), stream.read(&mut [0])).await.unwrap();
     assert!(matches!(ended, Ok(0) | Err(_)));
     assert!(TcpStream::connect(azure.address).await.is_err());
 }
