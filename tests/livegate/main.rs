@@ -1,0 +1,16 @@
+//! livegate from outside: the real binary, Azure's own clients, and scripted upstreams.
+//!
+//! `support` starts processes and speaks HTTP byte by byte; every other module is a set of tests that
+//! says at its top what it covers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where the unexpected happens, in the support code too"
+)]
+
+mod contract;
+mod docs;
+mod forwarding;
+mod sdk;
+mod support;

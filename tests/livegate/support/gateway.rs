@@ -1,0 +1,175 @@
+//! A gateway: its configuration written, the real binary started, its ports learnt from its log.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitStatus;
+
+use sha2::{Digest as _, Sha256};
+
+use super::certs::Certs;
+use super::http::{Answer, Request};
+use super::process::Process;
+use super::scratch::Scratch;
+
+/// The token of the app that most tests call as.
+pub(crate) const TOKEN: &str = "app-token-onboarding-0123456789";
+
+/// Every route that an app can be granted.
+pub(crate) const ALL_ROUTES: [&str; 6] = ["session", "audit", "create", "delete", "list", "image"];
+
+/// The key that the gateway shows Azure.
+pub(crate) const AZURE_KEY: &str = "azure-key-one-00112233445566778899";
+
+/// A gateway before it is started.
+pub(crate) struct Builder {
+    scratch: Scratch,
+    certs: Certs,
+    endpoint: String,
+    roots: String,
+    tls: bool,
+    apps: String,
+    more: String,
+}
+
+/// A running gateway; killed when dropped.
+pub(crate) struct Gateway {
+    pub(crate) process: Process,
+    pub(crate) scratch: Scratch,
+    pub(crate) certs: Certs,
+    /// The public listener without TLS.
+    pub(crate) public: SocketAddr,
+    /// The public listener with TLS, where one was asked for.
+    pub(crate) secure: Option<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Builder {
+    /// In front of this endpoint, with no app as yet.
+    pub(crate) fn new(endpoint: &str) -> Self {
+        let scratch = Scratch::new();
+        let certs = Certs::new(&scratch);
+        Self {
+            scratch,
+            certs,
+            endpoint: endpoint.to_owned(),
+            roots: String::new(),
+            tls: false,
+            apps: String::new(),
+            more: String::new(),
+        }
+    }
+
+    /// With this authority trusted for the endpoint, beside the system's.
+    pub(crate) fn trusting(mut self, certs: &Certs) -> Self {
+        self.roots = format!("ca_file = {:?}\n", certs.authority);
+        self
+    }
+
+    /// With a second listener that speaks TLS as `localhost`.
+    pub(crate) fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// With an app of this name and token that may use these routes.
+    pub(crate) fn app(self, name: &str, token: &str, routes: &[&str]) -> Self {
+        self.app_with(name, token, routes, "")
+    }
+
+    /// The same with further lines of configuration, such as `digest = "enforce"`.
+    pub(crate) fn app_with(mut self, name: &str, token: &str, routes: &[&str], more: &str) -> Self {
+        let hash = const_hex::encode(Sha256::digest(token));
+        writeln!(
+            self.apps,
+            "[[apps]]\nname = \"{name}\"\ntoken_sha256 = [\"{hash}\"]\nupstream = \"emulated\"\n\
+             routes = {routes:?}\n{more}",
+        )
+        .unwrap();
+        self
+    }
+
+    /// With further tables, such as `[cache]`.
+    pub(crate) fn more(mut self, tables: &str) -> Self {
+        self.more.push_str(tables);
+        self
+    }
+
+    /// Writes the configuration, starts the gateway and waits until it is ready.
+    pub(crate) fn start(self) -> Gateway {
+        let config = self.scratch.write("livegate.toml", self.config());
+        self.scratch.write("azure.key", AZURE_KEY);
+        let args = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+        let mut process = Process::livegate(&self.scratch, "gateway", args);
+        let public = listening(&mut process, "public", false);
+        let secure = self.tls.then(|| listening(&mut process, "public", true));
+        let admin = listening(&mut process, "admin", false);
+        process.until("200 from /readyz", |_| {
+            (Request::get("/readyz").send(admin).status == 200).then_some(())
+        });
+        Gateway { process, scratch: self.scratch, certs: self.certs, public, secure, admin }
+    }
+
+    fn config(&self) -> String {
+        let tls = if self.tls {
+            let server = &self.certs.server;
+            format!(
+                "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = {{ cert = {:?}, key = {:?} }}\n",
+                server.cert, server.key
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "[[listen]]\naddress = \"127.0.0.1:0\"\n{tls}[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [[upstreams]]\nname = \"emulated\"\nendpoint = {:?}\ntier = \"unlimited\"\n{}\
+             [upstreams.keys]\nprimary = {{ file = {:?} }}\n{}{}",
+            self.endpoint,
+            self.roots,
+            self.scratch.path("azure.key"),
+            self.apps,
+            self.more
+        )
+    }
+}
+
+impl Gateway {
+    /// In front of this endpoint, with one app, [`TOKEN`], that may do everything.
+    pub(crate) fn before(endpoint: &str) -> Self {
+        Builder::new(endpoint).app("onboarding", TOKEN, &ALL_ROUTES).start()
+    }
+
+    /// GETs a path of the public listener with [`TOKEN`].
+    pub(crate) fn get(&self, target: &str) -> Answer {
+        Request::get(target).key(TOKEN).send(self.public)
+    }
+
+    /// Stops it with SIGTERM.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate()
+    }
+}
+
+/// The address that the log names for a listener.
+fn listening(process: &mut Process, listener: &str, tls: bool) -> SocketAddr {
+    process.until(&format!("line for the {listener} listener (tls: {tls})"), |process| {
+        process.stderr().lines().find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let meant = line["message"] == "listening"
+                && line["listener"] == listener
+                && line["tls"].as_bool().unwrap_or(false) == tls;
+            meant.then(|| line["address"].as_str()?.parse().ok()).flatten()
+        })
+    })
+}
+
+#[test]
+fn a_gateway_starts_becomes_ready_and_stops() {
+    let mut gateway = Builder::new("http://127.0.0.1:9")
+        .app("onboarding", TOKEN, &ALL_ROUTES)
+        .more("[server]\nworkers = 1\n")
+        .start();
+    assert!(gateway.secure.is_none());
+    assert_eq!(Request::get("/livez").send(gateway.admin).status, 200);
+    assert_eq!(gateway.terminate().code(), Some(0), "{}", gateway.process.stderr());
+    assert!(std::net::TcpStream::connect(gateway.public).is_err());
+}

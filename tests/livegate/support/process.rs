@@ -1,0 +1,96 @@
+//! The real binary as a child process, with what it prints kept in files.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use super::scratch::Scratch;
+use super::wait;
+
+/// A running `livegate`; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts `livegate ARGS`; what it prints goes to `NAME.out` and `NAME.err` in the scratch folder.
+    pub(crate) fn livegate<A: AsRef<OsStr>>(
+        scratch: &Scratch,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let stdout = scratch.path(format!("{name}.out"));
+        let stderr = scratch.path(format!("{name}.err"));
+        let child = Command::new(env!("CARGO_BIN_EXE_livegate"))
+            .args(args)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(File::create(&stdout).unwrap())
+            .stderr(File::create(&stderr).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, stdout, stderr }
+    }
+
+    /// What it has printed on stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.stdout).unwrap()).into_owned()
+    }
+
+    /// What it has printed on stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.stderr).unwrap()).into_owned()
+    }
+
+    /// Waits for something that it does; fails with what it printed if it ends before, or never does it.
+    pub(crate) fn until<T>(&mut self, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
+        let mut ended = None;
+        let answer = wait::until(|| {
+            // asked once more after the end, for what was printed last
+            let last = ended.is_some();
+            let answer = ask(self);
+            if answer.is_some() || last {
+                return Some(answer);
+            }
+            ended = self.child.try_wait().unwrap();
+            None
+        });
+        answer.flatten().unwrap_or_else(|| {
+            panic!(
+                "livegate: no {what} (ended: {ended:?})\n--- stdout\n{}\n--- stderr\n{}",
+                self.stdout(),
+                self.stderr()
+            )
+        })
+    }
+
+    /// Sends a signal by its short name, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(&id).status();
+        assert!(sent.unwrap().success(), "kill -{name} {id}");
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        wait::until(|| self.child.try_wait().unwrap())
+            .unwrap_or_else(|| panic!("livegate did not end\n--- stderr\n{}", self.stderr()))
+    }
+
+    /// Asks it to stop with SIGTERM and waits for that.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.exit()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // both fail only if it has ended already
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
