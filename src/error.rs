@@ -67,6 +67,8 @@ pub enum Defect {
     Incomplete,
     /// It is longer than the gateway takes.
     TooLarge,
+    /// It is encoded in a way that was not asked for and cannot be undone.
+    Encoding,
     /// It is not HTTP.
     NotHttp,
 }
@@ -76,6 +78,7 @@ impl Defect {
         match self {
             Self::Incomplete => "it broke off before its end",
             Self::TooLarge => "it is longer than this gateway takes",
+            Self::Encoding => "its encoding cannot be undone",
             Self::NotHttp => "it is not HTTP",
         }
     }
@@ -159,6 +162,7 @@ impl Error {
             Self::UpstreamUnauthorized => Some("http_request_denied"),
             Self::UpstreamInvalidResponse(Defect::Incomplete) => Some("http_response_incomplete"),
             Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("http_response_body_size"),
+            Self::UpstreamInvalidResponse(Defect::Encoding) => Some("http_response_content_coding"),
             Self::UpstreamInvalidResponse(Defect::NotHttp) => Some("http_protocol_error"),
             Self::NoKey => Some("proxy_configuration_error"),
             Self::Unreachable(Unreachable::Dns) => Some("dns_error"),
@@ -190,6 +194,7 @@ impl Error {
             Self::Unreachable(Unreachable::Reset) => Some("reset"),
             Self::UpstreamInvalidResponse(Defect::Incomplete) => Some("incomplete"),
             Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("too_large"),
+            Self::UpstreamInvalidResponse(Defect::Encoding) => Some("bad_encoding"),
             Self::UpstreamInvalidResponse(Defect::NotHttp) => Some("other"),
             Self::UpstreamTimeout => Some("timeout_total"),
             _ => None,

@@ -4,9 +4,9 @@
 //! being new. Towards the app everything passes but what is listed here, since Azure's answers reach the app whole.
 
 use http::header::{
-    ACCEPT, ACCEPT_LANGUAGE, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
-    HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
 };
 use uuid::Uuid;
 
@@ -77,6 +77,8 @@ pub fn towards_azure(from: &HeaderMap) -> HeaderMap {
     }
     headers.insert(TRACEPARENT, trace.cloned().unwrap_or_else(new_traceparent));
     headers.insert(VIA, VIA_LIVEGATE);
+    // Answers are read, so none should be compressed; RFC 9110 §12.5.3 says how to ask for that.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers
 }
 
@@ -160,6 +162,7 @@ mod tests {
             names,
             [
                 "accept",
+                "accept-encoding",
                 "client-request-id",
                 "content-type",
                 "traceparent",

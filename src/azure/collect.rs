@@ -2,13 +2,16 @@
 //!
 //! Above it there are only whole answers: one that breaks off is an error, and half of one is never passed on.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::Response;
+use http::header::CONTENT_ENCODING;
+use http::{HeaderValue, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
@@ -74,11 +77,64 @@ async fn whole(answer: Response<Incoming>, limit: usize) -> Result<Response<Byte
     let (mut parts, body) = answer.into_parts();
     let body =
         Limited::new(body, limit).collect().await.map_err(|error| defect(&error))?.to_bytes();
+    let body = match parts.headers.remove(CONTENT_ENCODING) {
+        None => body,
+        Some(encoding) => decoded(&encoding, body, limit)?,
+    };
     towards_app(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
+}
+
+/// Undoes a compression that nobody asked for, so that what is above can read the answer. A little
+/// that unpacks to a lot is as long as what it unpacks to.
+fn decoded(encoding: &HeaderValue, body: Bytes, limit: usize) -> Result<Bytes, Error> {
+    let refused = |defect| Err(Error::UpstreamInvalidResponse(defect));
+    match encoding.as_bytes().to_ascii_lowercase().as_slice() {
+        b"identity" => return Ok(body),
+        b"gzip" | b"x-gzip" => {}
+        _ => return refused(Defect::Encoding),
+    }
+    let mut whole = Vec::new();
+    let bound = (limit as u64).saturating_add(1);
+    match MultiGzDecoder::new(body.as_ref()).take(bound).read_to_end(&mut whole) {
+        Ok(length) if length > limit => refused(Defect::TooLarge),
+        Ok(_) => Ok(whole.into()),
+        Err(_) => refused(Defect::Encoding),
+    }
 }
 
 fn defect(error: &BoxError) -> Error {
     let defect = if error.is::<LengthLimitError>() { Defect::TooLarge } else { Defect::Incomplete };
     Error::UpstreamInvalidResponse(defect)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn unpacked(encoding: &'static str, body: &[u8]) -> Result<Bytes, Error> {
+        decoded(&HeaderValue::from_static(encoding), Bytes::copy_from_slice(body), 1000)
+    }
+
+    fn packed(body: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(body).unwrap();
+        packer.finish().unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_unpacked_within_its_bounds() {
+        assert_eq!(unpacked("gzip", &packed(b"{}")).unwrap(), "{}");
+        assert_eq!(unpacked("X-GZip", &packed(&[b' '; 1000])).unwrap().len(), 1000);
+        assert_eq!(unpacked("identity", b"{}").unwrap(), "{}");
+        let refused =
+            |outcome, defect| assert_eq!(outcome, Err(Error::UpstreamInvalidResponse(defect)));
+        refused(unpacked("gzip", &packed(&[b' '; 1001])), Defect::TooLarge);
+        refused(unpacked("gzip", &packed(b"{}")[..12]), Defect::Encoding);
+        refused(unpacked("gzip", b"{}"), Defect::Encoding);
+        refused(unpacked("br", b"{}"), Defect::Encoding);
+        refused(unpacked("gzip, gzip", b"{}"), Defect::Encoding);
+    }
 }

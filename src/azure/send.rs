@@ -89,8 +89,9 @@ fn causes<'a>(
     })
 }
 
-/// TLS errors come wrapped into an error of input and output, whose `source` skips them.
+/// TLS errors come wrapped into one or more errors of input and output, whose `source` skips what
+/// they wrap.
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    error.is::<rustls::Error>() || wrapped.is_some_and(|error| error.is::<rustls::Error>())
+    error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped))
 }
