@@ -3,12 +3,15 @@
 mod once;
 mod traffic;
 
+use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::{Failure, runtime, say, start_logging, told_to_stop};
 use crate::config;
@@ -57,9 +60,10 @@ async fn play(stage: &Stage) -> Result<(), Failure> {
 
 impl Stage {
     fn set() -> Result<Self, Failure> {
-        let folder = std::env::temp_dir().join(format!("livegate-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
+        let folder = std::env::temp_dir().join(format!("livegate-demo-{}", Uuid::new_v4()));
+        // Its own, and nobody else's to read.
+        let made = DirBuilder::new().mode(0o700).create(&folder);
+        made.map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
         let [gateway, admin, emulator] = PORTS.map(free);
         let emulator = Emulator::bind(Options { listen: emulator, keys: Vec::new(), script: None })
             .map_err(Failure::failed)?;

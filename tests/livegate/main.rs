@@ -9,6 +9,7 @@
     reason = "a test ends where the unexpected happens, in the support code too"
 )]
 
+mod azure_h2;
 mod contract;
 mod docs;
 mod forwarding;
