@@ -2,8 +2,7 @@
 //!
 //! These are the gateway's own errors. What Azure says, 404 and 429 included, is an answer and not an error.
 
-use std::borrow::Cow;
-
+use bytes::Bytes;
 use http::StatusCode;
 
 use crate::liveness::Route;
@@ -11,9 +10,15 @@ use crate::liveness::Route;
 /// An exchange that livegate itself must answer, in the shape of Azure's own errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The request is malformed: id, `start`, `top`, a header or the body. The text tells the app what.
+    /// The request is malformed: a header or the body. The text tells the app what.
     #[error("{0}")]
-    BadArgument(Cow<'static, str>),
+    BadArgument(&'static str),
+    /// An id that cannot be one. The text is the rule for it.
+    #[error("{0}")]
+    BadSessionId(&'static str),
+    /// `start` or `top` is out of bounds, or there twice. The text is the rule for it.
+    #[error("{0}")]
+    BadQuery(&'static str),
     /// No app token, or one that nobody has.
     #[error(
         "Access denied: send a valid app token of this gateway in Ocp-Apim-Subscription-Key or as a bearer token."
@@ -31,7 +36,13 @@ pub enum Error {
     /// The request's path and query are longer than the gateway reads.
     #[error("The request's path and query are longer than this gateway reads.")]
     UriTooLong,
-    /// The request's body is longer than the gateway lets through.
+    /// The request has more header fields than the gateway reads.
+    #[error("The request has more header fields than this gateway reads.")]
+    TooManyHeaders,
+    /// The request's body says that it is longer than the gateway lets through.
+    #[error("The request's body is longer than this gateway allows.")]
+    LengthTooLarge,
+    /// The request's body turned out to be longer than that.
     #[error("The request's body is longer than this gateway allows.")]
     BodyTooLarge,
     /// The request's body did not arrive in time.
@@ -89,11 +100,15 @@ impl Defect {
 pub enum Unreachable {
     /// Its name did not resolve.
     Dns,
-    /// No TCP connection.
+    /// Nobody listens there.
+    Refused,
+    /// No TCP connection, for another reason.
     Connect,
     /// No connection in time.
     ConnectTimeout,
-    /// No TLS, or a certificate that is not trusted.
+    /// A certificate that is not trusted, or not that host's.
+    Certificate,
+    /// No TLS, for another reason.
     Tls,
     /// The connection broke before an answer began.
     Reset,
@@ -103,9 +118,11 @@ impl Unreachable {
     const fn sentence(self) -> &'static str {
         match self {
             Self::Dns => "its name does not resolve",
+            Self::Refused => "nobody listens there",
             Self::Connect => "it accepts no connection",
             Self::ConnectTimeout => "no connection in time",
-            Self::Tls => "no trusted TLS connection",
+            Self::Certificate => "its certificate is not trusted",
+            Self::Tls => "no TLS connection",
             Self::Reset => "the connection broke before it answered",
         }
     }
@@ -119,13 +136,16 @@ impl Error {
     /// The status of the answer.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::BadArgument(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BadArgument(_) | Self::BadSessionId(_) | Self::BadQuery(_) | Self::BodyBroken => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::LengthTooLarge | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => {
                 StatusCode::BAD_GATEWAY
@@ -139,13 +159,16 @@ impl Error {
     /// The code in the body and in `x-ms-error-code`.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::BadArgument(_) | Self::BodyBroken => "BadArgument",
+            Self::BadArgument(_) | Self::BadSessionId(_) | Self::BadQuery(_) | Self::BodyBroken => {
+                "BadArgument"
+            }
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden(_) => "Forbidden",
             Self::NoSuchPath(_) => "ResourceNotFound",
             Self::MethodNotAllowed(_) => "MethodNotAllowed",
+            Self::TooManyHeaders => "RequestHeaderFieldsTooLarge",
             Self::UriTooLong => "UriTooLong",
-            Self::BodyTooLarge => "RequestTooLarge",
+            Self::LengthTooLarge | Self::BodyTooLarge => "RequestTooLarge",
             Self::BodyTooSlow => "RequestTimeout",
             Self::UpstreamUnauthorized => "UpstreamUnauthorized",
             Self::UpstreamInvalidResponse(_) => "UpstreamInvalidResponse",
@@ -159,18 +182,19 @@ impl Error {
     /// RFC 9209 §2.3 names these.
     pub const fn proxy_status(&self) -> Option<&'static str> {
         match self {
-            Self::UpstreamUnauthorized => Some("http_request_denied"),
+            Self::UpstreamUnauthorized | Self::NoKey => Some("proxy_configuration_error"),
             Self::UpstreamInvalidResponse(Defect::Incomplete) => Some("http_response_incomplete"),
             Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("http_response_body_size"),
             Self::UpstreamInvalidResponse(Defect::Encoding) => Some("http_response_content_coding"),
             Self::UpstreamInvalidResponse(Defect::NotHttp) => Some("http_protocol_error"),
-            Self::NoKey => Some("proxy_configuration_error"),
             Self::Unreachable(Unreachable::Dns) => Some("dns_error"),
-            Self::Unreachable(Unreachable::Connect) => Some("connection_refused"),
+            Self::Unreachable(Unreachable::Refused) => Some("connection_refused"),
+            Self::Unreachable(Unreachable::Connect) => Some("destination_unavailable"),
             Self::Unreachable(Unreachable::ConnectTimeout) => Some("connection_timeout"),
-            Self::Unreachable(Unreachable::Tls) => Some("tls_certificate_error"),
+            Self::Unreachable(Unreachable::Certificate) => Some("tls_certificate_error"),
+            Self::Unreachable(Unreachable::Tls) => Some("tls_protocol_error"),
             Self::Unreachable(Unreachable::Reset) => Some("connection_terminated"),
-            Self::UpstreamTimeout => Some("connection_read_timeout"),
+            Self::UpstreamTimeout => Some("http_response_timeout"),
             Self::Internal => Some("proxy_internal_error"),
             _ => None,
         }
@@ -188,9 +212,9 @@ impl Error {
     pub const fn upstream_kind(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable(Unreachable::Dns) => Some("dns"),
-            Self::Unreachable(Unreachable::Connect) => Some("connect"),
+            Self::Unreachable(Unreachable::Refused | Unreachable::Connect) => Some("connect"),
             Self::Unreachable(Unreachable::ConnectTimeout) => Some("timeout_connect"),
-            Self::Unreachable(Unreachable::Tls) => Some("tls"),
+            Self::Unreachable(Unreachable::Certificate | Unreachable::Tls) => Some("tls"),
             Self::Unreachable(Unreachable::Reset) => Some("reset"),
             Self::UpstreamInvalidResponse(Defect::Incomplete) => Some("incomplete"),
             Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("too_large"),
@@ -205,10 +229,23 @@ impl Error {
     pub const fn rejection(&self) -> Option<&'static str> {
         match self {
             Self::BadArgument(_) => Some("bad_argument"),
+            Self::BadSessionId(_) => Some("bad_session_id"),
+            Self::BadQuery(_) => Some("bad_query"),
             Self::NoSuchPath(_) => Some("no_route"),
             Self::MethodNotAllowed(_) => Some("method"),
-            Self::BodyTooLarge | Self::UriTooLong => Some("too_large"),
+            Self::LengthTooLarge | Self::UriTooLong | Self::TooManyHeaders => Some("too_large"),
             _ => None,
         }
     }
+
+    /// The body of its answer. `{"error":{"code":…,"message":…}}` is the shape of the Face service's own
+    /// errors.
+    pub fn body(&self) -> Bytes {
+        body(self.code(), &self.to_string())
+    }
+}
+
+/// A body in the shape of the Face service's errors.
+pub fn body(code: &str, message: &str) -> Bytes {
+    serde_json::json!({ "error": { "code": code, "message": message } }).to_string().into()
 }

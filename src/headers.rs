@@ -3,6 +3,7 @@
 //! Towards Azure a field passes only if it is on the list: nothing that carries authority can slip through by
 //! being new. Towards the app everything passes but what is listed here, since Azure's answers reach the app whole.
 
+use http::Version;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
     HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
@@ -15,16 +16,18 @@ const MS_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-re
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// RFC 9110 §7.6.3: a gateway adds itself to `Via` on what it forwards.
-const VIA_LIVEGATE: HeaderValue = HeaderValue::from_static("1.1 livegate");
-
-const TOWARDS_AZURE: [HeaderName; 6] = [
+/// Names and traces are made where they are absent, see [`name`] and [`towards_azure`].
+const TOWARDS_AZURE: [HeaderName; 10] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
     CONTENT_TYPE,
     USER_AGENT,
     HeaderName::from_static("x-ms-azsdk-telemetry"),
     HeaderName::from_static("x-ms-useragent"),
+    CLIENT_REQUEST_ID,
+    MS_CLIENT_REQUEST_ID,
+    TRACESTATE,
+    VIA,
 ];
 
 /// Fields of an answer that stay with the gateway.
@@ -53,33 +56,53 @@ const NOT_TOWARDS_APP: [HeaderName; 18] = [
     HeaderName::from_static("x-ms-original-url"),
 ];
 
-/// The fields that Azure is sent for a request with these fields.
-pub fn towards_azure(from: &HeaderMap) -> HeaderMap {
+/// Names a request, where its app has not: every log line and every call to Azure can then be found by
+/// it. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
+pub fn name(headers: &mut HeaderMap) {
+    let known = headers.get(&CLIENT_REQUEST_ID).or_else(|| headers.get(&MS_CLIENT_REQUEST_ID));
+    let id = known.cloned().unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
+    if !headers.contains_key(&MS_CLIENT_REQUEST_ID) {
+        headers.insert(MS_CLIENT_REQUEST_ID, id.clone());
+    }
+    headers.insert(CLIENT_REQUEST_ID, id);
+}
+
+/// The name of a request, as the log shows it.
+pub fn request_id(headers: &HeaderMap) -> &str {
+    headers.get(&CLIENT_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
+
+/// The fields that Azure is sent for a request with these fields, which came in this version of HTTP.
+pub fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
+    let connection = from.contains_key(CONNECTION);
     for name in &TOWARDS_AZURE {
-        if let Some(value) = from.get(name)
-            && !is_named_by_connection(from, name)
-        {
-            headers.insert(name, value.clone());
+        // RFC 9110 §7.6.1: what Connection names is for the gateway alone.
+        if connection && connection_options(from).any(|option| name == option) {
+            continue;
+        }
+        for value in from.get_all(name) {
+            headers.append(name, value.clone());
         }
     }
-    // Azure documents `client-request-id`; its SDKs send the other name. Both are made where absent.
-    let sdk = from.get(&MS_CLIENT_REQUEST_ID).cloned();
-    let documented = from.get(&CLIENT_REQUEST_ID).cloned();
-    let id = documented
-        .or_else(|| sdk.clone())
-        .unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
-    headers.insert(MS_CLIENT_REQUEST_ID, sdk.unwrap_or_else(|| id.clone()));
-    headers.insert(CLIENT_REQUEST_ID, id);
     let trace = from.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
-    if let (Some(_), Some(state)) = (trace, from.get(&TRACESTATE)) {
-        headers.insert(TRACESTATE, state.clone());
+    if trace.is_none() {
+        headers.remove(&TRACESTATE);
     }
     headers.insert(TRACEPARENT, trace.cloned().unwrap_or_else(new_traceparent));
-    headers.insert(VIA, VIA_LIVEGATE);
+    headers.append(VIA, via(version));
     // Answers are read, so none should be compressed; RFC 9110 §12.5.3 says how to ask for that.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers
+}
+
+/// RFC 9110 §7.6.3: a gateway adds itself to `Via` on what it forwards, with the version that it received.
+const fn via(version: Version) -> HeaderValue {
+    match version {
+        Version::HTTP_2 => HeaderValue::from_static("2.0 livegate"),
+        Version::HTTP_10 => HeaderValue::from_static("1.0 livegate"),
+        _ => HeaderValue::from_static("1.1 livegate"),
+    }
 }
 
 /// Takes out of an answer what must not reach the app.
@@ -94,10 +117,6 @@ pub fn towards_app(headers: &mut HeaderMap) {
 fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
-}
-
-fn is_named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
-    connection_options(headers).any(|option| option.eq_ignore_ascii_case(name.as_str()))
 }
 
 /// W3C Trace Context §3.2: version, trace id, parent id and flags, in lower-case hex; neither id all zero.
@@ -139,9 +158,15 @@ mod tests {
         headers
     }
 
+    fn sent(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut from = map(fields);
+        name(&mut from);
+        towards_azure(&from, Version::HTTP_11)
+    }
+
     #[test]
     fn nothing_that_carries_authority_reaches_azure() {
-        let sent = towards_azure(&map(&[
+        let to = sent(&[
             ("ocp-apim-subscription-key", "token"),
             ("authorization", "Bearer token"),
             ("cookie", "a=b"),
@@ -151,12 +176,12 @@ mod tests {
             ("liveness-client-digest", "ab"),
             ("prefer", "wait=5"),
             ("accept-encoding", "gzip"),
-            ("connection", "close, accept-language"),
+            ("connection", "close, Accept-Language"),
             ("accept-language", "de"),
             ("accept", "application/json"),
             ("content-type", "application/json"),
-        ]));
-        let mut names: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
+        ]);
+        let mut names: Vec<_> = to.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(
             names,
@@ -174,27 +199,26 @@ mod tests {
 
     #[test]
     fn the_sdks_request_id_is_copied_to_the_documented_name() {
-        let sent = towards_azure(&map(&[("x-ms-client-request-id", "one")]));
+        let to = sent(&[("x-ms-client-request-id", "one")]);
         assert_eq!(
-            (&sent["client-request-id"], &sent["x-ms-client-request-id"]),
+            (&to["client-request-id"], &to["x-ms-client-request-id"]),
             (&"one".parse().unwrap(), &"one".parse().unwrap())
         );
-        let sent =
-            towards_azure(&map(&[("x-ms-client-request-id", "one"), ("client-request-id", "two")]));
+        let to = sent(&[("x-ms-client-request-id", "one"), ("client-request-id", "two")]);
         assert_eq!(
-            (&sent["client-request-id"], &sent["x-ms-client-request-id"]),
+            (&to["client-request-id"], &to["x-ms-client-request-id"]),
             (&"two".parse().unwrap(), &"one".parse().unwrap())
         );
-        let made = towards_azure(&HeaderMap::new());
+        let made = sent(&[]);
         assert!(Uuid::try_parse_ascii(made["client-request-id"].as_bytes()).is_ok());
     }
 
     #[test]
     fn a_trace_is_passed_on_and_made_where_it_is_none() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let sent = towards_azure(&map(&[("traceparent", good), ("tracestate", "a=1")]));
+        let to = sent(&[("traceparent", good), ("tracestate", "a=1")]);
         assert_eq!(
-            (&sent["traceparent"], &sent["tracestate"]),
+            (&to["traceparent"], &to["tracestate"]),
             (&good.parse().unwrap(), &"a=1".parse().unwrap())
         );
         for bad in [
@@ -203,9 +227,9 @@ mod tests {
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
             "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         ] {
-            let sent = towards_azure(&map(&[("traceparent", bad), ("tracestate", "a=1")]));
-            assert!(is_traceparent(sent["traceparent"].as_bytes()));
-            assert!(!sent.contains_key("tracestate"));
+            let to = sent(&[("traceparent", bad), ("tracestate", "a=1")]);
+            assert!(is_traceparent(to["traceparent"].as_bytes()));
+            assert!(!to.contains_key("tracestate"));
         }
     }
 

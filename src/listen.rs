@@ -214,6 +214,8 @@ impl House {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout);
             builder.max_header_size(server.max_header_bytes);
+            // A client that has said all it wants to say may still listen.
+            builder.half_close(true);
             if server.max_headers != HYPER_MAX_HEADERS {
                 builder.max_headers(server.max_headers);
             }

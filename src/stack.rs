@@ -21,11 +21,11 @@ use crate::azure::key::key;
 use crate::azure::send::send;
 use crate::azure::{Asker, Azure, Sender};
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Config, Server};
 use crate::fork::{Fork, Rooms};
 use crate::inbound::authenticate::{Apps, authenticate};
 use crate::inbound::measure::measure;
-use crate::inbound::recognize::recognize;
+use crate::inbound::recognize::{Limits, recognize};
 use crate::inbound::rescue::rescue;
 use crate::metrics::Metrics;
 use crate::relay::Relay;
@@ -37,9 +37,11 @@ pub type Front = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 pub fn stack(config: &Config, upstreams: &[Arc<Azure>], metrics: &Arc<Metrics>) -> Front {
     let metrics = || Arc::clone(metrics);
     let apps = Arc::new(Apps::new(&config.apps));
+    let Server { max_body, max_headers, .. } = config.server;
+    let limits = Limits { max_body, max_headers };
     let rows = ServiceBuilder::new()
         // First, so that all others know the route.
-        .layer(recognize(config.server.max_body))
+        .layer(recognize(limits))
         // Outside of rescue, so that every answer is counted, and only once.
         .layer(measure(metrics()))
         // Outside of everything that can fail or panic.
@@ -65,7 +67,7 @@ fn rooms(config: &Config, azure: &Arc<Azure>, metrics: &Arc<Metrics>) -> Rooms {
 /// The middle room. One unit is a question about liveness.
 fn answerer(asker: Asker) -> Answerer {
     let rows = ServiceBuilder::new()
-        // Outermost, so that no dead token leaves, whoever answered.
+        // Next to Azure, so that nothing above keeps a dead token or lets it out.
         .layer(blank())
         .layer(ask());
     Answerer::new(rows.service(asker))

@@ -1,6 +1,7 @@
 //! Sends a request over one of the resource's connections, and names what went wrong where it did.
 
 use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 
 use http::uri::{PathAndQuery, Uri};
@@ -63,19 +64,33 @@ fn cause(error: &legacy::Error) -> Error {
         };
     }
     if error.is_connect() {
-        return Error::Unreachable(match () {
-            () if chain().any(|error| error.is::<Elapsed>()) => Unreachable::ConnectTimeout,
-            () if chain().any(is_tls) => Unreachable::Tls,
-            () if chain().any(|error| error.to_string().starts_with("dns error")) => {
-                Unreachable::Dns
-            }
-            () => Unreachable::Connect,
-        });
+        return Error::Unreachable(unreachable(error));
     }
     match chain().find_map(|error| error.downcast_ref::<hyper::Error>()) {
         Some(error) if error.is_parse() => Error::UpstreamInvalidResponse(Defect::NotHttp),
         _ => Error::Unreachable(Unreachable::Reset),
     }
+}
+
+/// At which step the connection could not be made.
+fn unreachable(error: &legacy::Error) -> Unreachable {
+    for error in causes(error) {
+        if error.is::<Elapsed>() {
+            return Unreachable::ConnectTimeout;
+        }
+        if let Some(tls) = tls(error) {
+            let certificate = matches!(tls, rustls::Error::InvalidCertificate(_));
+            return if certificate { Unreachable::Certificate } else { Unreachable::Tls };
+        }
+        if error.to_string().starts_with("dns error") {
+            return Unreachable::Dns;
+        }
+        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if io == Some(io::ErrorKind::ConnectionRefused) {
+            return Unreachable::Refused;
+        }
+    }
+    Unreachable::Connect
 }
 
 fn causes<'a>(
@@ -91,7 +106,7 @@ fn causes<'a>(
 
 /// TLS errors come wrapped into one or more errors of input and output, whose `source` skips what
 /// they wrap.
-fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped))
+fn tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+    error.downcast_ref().or_else(|| wrapped.and_then(|wrapped| tls(wrapped)))
 }

@@ -149,7 +149,8 @@ impl<S> Authenticate<S> {
             self.metrics.app_auth_total.with_label_values(&["token", "route"]).inc();
             return Err(Error::Forbidden(target.route));
         }
-        let headers = towards_azure(exchange.request.headers());
+        let request = &exchange.request;
+        let headers = towards_azure(request.headers(), request.version());
         Ok(Call { app, target, headers, body: exchange.request.into_body() })
     }
 }
@@ -172,7 +173,7 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>,
     let first = values.next();
     match values.next() {
         None => Ok(first),
-        Some(_) => Err(Error::BadArgument("The token is given twice.".into())),
+        Some(_) => Err(Error::BadArgument("The token is given twice.")),
     }
 }
 

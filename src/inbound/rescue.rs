@@ -7,7 +7,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -82,9 +81,9 @@ where
     }
 }
 
-/// An error's answer. `{"error":{"code":…,"message":…}}` is the shape of the Face service's own errors.
+/// An error's answer.
 pub fn answer(error: &Error) -> Response<Body> {
-    let mut answer = Response::new(Body::Whole(body(error.code(), &error.to_string())));
+    let mut answer = Response::new(Body::Whole(error.body()));
     *answer.status_mut() = error.status();
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -107,11 +106,6 @@ pub fn answer(error: &Error) -> Response<Body> {
         headers.insert(PROXY_STATUS, status);
     }
     answer
-}
-
-/// The body of an error.
-pub fn body(code: &str, message: &str) -> Bytes {
-    serde_json::json!({ "error": { "code": code, "message": message } }).to_string().into()
 }
 
 #[cfg(test)]
@@ -144,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_has_azures_shape() {
-        let (status, code, body) = told(|| Err(Error::BadArgument("No \"good\".".into()))).await;
+        let (status, code, body) = told(|| Err(Error::BadArgument("No \"good\"."))).await;
         assert_eq!((status, code.to_str().unwrap()), (400, "BadArgument"));
         assert_eq!(body, r#"{"error":{"code":"BadArgument","message":"No \"good\"."}}"#);
     }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::inbound::rescue::body;
+use crate::error::body;
 
 /// The library's own answers: what they begin with, and what they should have said.
 const REFUSALS: [(&[u8], &str, &str); 3] = [

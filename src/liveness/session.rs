@@ -18,7 +18,7 @@ struct View<'a> {
     #[serde(borrow)]
     status: Cow<'a, str>,
     #[serde(default)]
-    session_expired: bool,
+    session_expired: Option<bool>,
     #[serde(default, borrow)]
     auth_token: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -28,7 +28,7 @@ struct View<'a> {
 #[derive(Deserialize)]
 struct Results<'a> {
     #[serde(default, borrow)]
-    attempts: Vec<Attempt<'a>>,
+    attempts: Option<Vec<Attempt<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ impl View<'_> {
     /// themselves, and in the previews another attempt may follow until the session has expired.
     fn is_final(&self, family: Family) -> bool {
         match (family, self.status.as_ref()) {
-            (Family::Preview, "ResultAvailable") => self.session_expired,
+            (Family::Preview, "ResultAvailable") => self.session_expired == Some(true),
             (Family::Ga, "Succeeded") => self.has_result(),
             (Family::Ga, "Failed" | "Canceled") => true,
             _ => false,
@@ -50,7 +50,8 @@ impl View<'_> {
     }
 
     fn has_result(&self) -> bool {
-        let attempts = self.results.iter().flat_map(|results| &results.attempts);
+        let attempts =
+            self.results.iter().filter_map(|results| results.attempts.as_ref()).flatten();
         attempts.filter_map(|attempt| attempt.result).any(|result| result.get() != "null")
     }
 }
@@ -99,6 +100,8 @@ mod tests {
                 format!(r#"{{"authToken":"ey","status":"{status}","results":{{"attempts":[]}}}}"#);
             assert_eq!(blanked(Family::Ga, &body), body.replace("\"ey\"", "\"\""));
         }
+        let body = r#"{"authToken":"ey","status":"Failed","sessionExpired":null,"results":{"attempts":null}}"#;
+        assert_eq!(blanked(Family::Ga, body), body.replace("\"ey\"", "\"\""));
         let body = r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#;
         assert_eq!(blanked(Family::Preview, body), body.replace("\"ey\"", "\"\""));
     }

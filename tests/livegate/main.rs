@@ -13,5 +13,6 @@ mod azure_h2;
 mod contract;
 mod docs;
 mod forwarding;
+mod malformed;
 mod sdk;
 mod support;
