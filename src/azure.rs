@@ -6,6 +6,7 @@ pub mod connect;
 pub mod key;
 pub mod send;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +35,7 @@ pub struct Azure {
     /// Its name in metrics and logs.
     pub name: String,
     /// Its keys.
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     /// Time from sending a request to the end of a whole answer, or to the head of a streamed one.
     pub timeout: Duration,
     /// Longest answer that is taken, in bytes.
@@ -45,14 +46,14 @@ pub struct Azure {
 }
 
 impl Azure {
-    /// Prepares to talk to a resource; nothing is connected yet.
+    /// Prepares to talk to a resource with these keys; nothing is connected yet.
     ///
     /// # Errors
     /// Where no root certificate can be found to trust.
-    pub fn new(upstream: &Upstream) -> Result<Self, String> {
+    pub fn new(upstream: &Upstream, keys: Arc<Keys>) -> Result<Self, String> {
         Ok(Self {
             name: upstream.name.clone(),
-            keys: Keys::new(&upstream.keys),
+            keys,
             timeout: upstream.timeout,
             max_answer: upstream.max_answer,
             scheme: upstream.scheme.clone(),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme};
 use rustls_pki_types::CertificateDer;
 
-pub use self::files::{Fingerprint, fingerprint};
+pub use self::files::Watched;
 pub use self::mistake::{Mistake, Mistakes};
 pub use self::tls::provider;
 use crate::liveness::Route;
@@ -38,8 +38,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// Who may call.
     pub apps: Vec<App>,
-    /// Every file that was read, the configuration first.
-    pub files: Vec<PathBuf>,
+    /// The file that it was written in.
+    pub path: PathBuf,
     /// What is not wrong but should be known, told once in the log.
     pub warnings: Vec<String>,
 }
@@ -62,6 +62,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// Time for a request's head to arrive, and longest rest of a kept-alive connection.
     pub header_timeout: Duration,
+    /// Longest wait for a client to take the next bytes of an answer.
+    pub send_timeout: Duration,
     /// Longest request head, in bytes.
     pub max_header_bytes: usize,
     /// Most header fields in a request.
@@ -123,12 +125,18 @@ pub struct App {
     pub routes: HashSet<Route>,
 }
 
+/// What came of reading a configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, or all mistakes at once. A key that cannot be read is not among them, since
+    /// the gateway starts without it: see [`Config::key_mistakes`].
+    pub config: Result<Config, Mistakes>,
+    /// Every file that was looked at, good or bad: a change of one of them is a reason to read again.
+    pub watched: Watched,
+}
+
 /// Reads and checks a configuration file and every file that it names.
-///
-/// # Errors
-/// All mistakes at once. A key that cannot be read is not among them, since the gateway starts without it: see
-/// [`Config::key_mistakes`].
-pub fn load(path: &Path) -> Result<Config, Mistakes> {
+pub fn load(path: &Path) -> Loaded {
     sections::load(path, &|name| std::env::var(name).ok())
 }
 

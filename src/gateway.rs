@@ -3,26 +3,25 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service as HyperService;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tower::Service as _;
+use tower::ServiceExt as _;
+use tower::util::Oneshot;
 
 use crate::admin::Admin;
 use crate::body::Body;
-use crate::config::{Config, Server};
+use crate::config::{Config, Server, Watched};
 use crate::listen::{Door, House};
 use crate::metrics::Metrics;
 use crate::reload;
 use crate::stack::Front;
-use crate::state::State;
+use crate::state::{State, Way};
 
 /// Most connections to the admin port at a time.
 const ADMIN_PLACES: usize = 64;
@@ -38,20 +37,17 @@ pub struct Gateway {
 
 /// What serves requests: whatever way is in force when a request comes in.
 #[derive(Debug, Clone)]
-struct Public {
-    front: Arc<ArcSwap<Front>>,
-    server: Server,
-}
+struct Public(Arc<ArcSwap<Way>>);
 
 impl HyperService<Request<Incoming>> for Public {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Oneshot<Front, Request<Body>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let Server { max_body, stream_timeout, .. } = self.server;
-        let mut front = Front::clone(&self.front.load());
-        front.call(request.map(|body| Body::stream(body, max_body, stream_timeout)))
+        let way = self.0.load();
+        let body = |body| Body::stream(body, way.max_body, way.stream_timeout);
+        way.front.clone().oneshot(request.map(body))
     }
 }
 
@@ -60,7 +56,7 @@ impl Gateway {
     ///
     /// # Errors
     /// One sentence for each address that cannot be had and each resource that cannot be prepared.
-    pub fn bind(path: &Path, config: Config) -> Result<Self, Vec<String>> {
+    pub fn bind(config: Config, watched: Watched) -> Result<Self, Vec<String>> {
         let metrics = Metrics::new().map_err(|error| vec![error.to_string()])?;
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let listen = |address, tls| {
@@ -79,9 +75,12 @@ impl Gateway {
             return Err(told);
         };
         let server = config.server;
-        let certificates = doors.iter().map(|door| door.tls().cloned()).collect();
-        let state = State::new(path.to_owned(), config, certificates, Arc::new(metrics))
-            .map_err(|told| vec![told])?;
+        let named = config.listeners.iter().map(|listener| listener.address);
+        let tls = doors.iter().map(|door| door.tls().cloned());
+        let certificates = named.zip(tls).filter_map(|(address, tls)| Some((address, tls?)));
+        let certificates = certificates.collect();
+        let state = State::new(config, watched, certificates, Arc::new(metrics));
+        let state = state.map_err(|told| vec![told])?;
         Ok(Self { doors, admin, server, state: Arc::new(state) })
     }
 
@@ -107,7 +106,7 @@ impl Gateway {
         let (_open, never) = watch::channel(false);
         let server = self.server;
         let house = House::new(server, server.max_connections, told);
-        let public = Public { front: Arc::clone(&self.state.front), server };
+        let public = Public(Arc::clone(&self.state.way));
         let accepting: Vec<_> = self
             .doors
             .into_iter()

@@ -1,5 +1,6 @@
 //! Where connections come in: accepts them, shakes hands, and lets HTTP/1.1 or HTTP/2 speak, all within limits.
 
+mod activity;
 mod refusal;
 mod stream;
 
@@ -24,6 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use self::activity::{Activity, Tracking};
 use self::stream::Stream;
 use crate::body::Body;
 use crate::config;
@@ -33,6 +35,9 @@ const BACKLOG: i32 = 1024;
 
 /// How often a resting HTTP/2 connection is asked whether it lives; without an answer it is closed.
 const PING: Duration = Duration::from_secs(20);
+
+/// How long a client that rests may take to say goodbye.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long to rest when no connection can be accepted, mostly for want of file descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -64,11 +69,14 @@ impl<S> Serve for S where
 {
 }
 
+/// Where a listener's certificate can be exchanged.
+pub type Certificate = Arc<ArcSwap<ServerConfig>>;
+
 /// An address that is listened at.
 #[derive(Debug)]
 pub struct Door {
     listener: std::net::TcpListener,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Option<Certificate>,
 }
 
 /// What all doors of one side share: limits, places for connections, and the word to stop.
@@ -103,7 +111,7 @@ impl Door {
     }
 
     /// Where the certificate can be exchanged; none for plain HTTP.
-    pub const fn tls(&self) -> Option<&Arc<ArcSwap<ServerConfig>>> {
+    pub const fn tls(&self) -> Option<&Certificate> {
         self.tls.as_ref()
     }
 
@@ -117,7 +125,7 @@ impl Door {
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = told(&mut stop) => return Ok(()),
                 accepted = listener.accept() => accepted,
             };
             let stream = match accepted {
@@ -156,28 +164,23 @@ impl House {
     async fn connection(
         mut self,
         stream: TcpStream,
-        tls: Option<Arc<ArcSwap<ServerConfig>>>,
+        tls: Option<Certificate>,
         service: impl Serve,
     ) {
         // Answers are written whole; waiting for more to send would only delay them.
         drop(stream.set_nodelay(true));
-        match tls {
-            Some(tls) => {
-                let accept = TlsAcceptor::from(tls.load_full()).accept(stream);
-                let Some(stream) = self.unless_stopped(accept).await else {
-                    return;
-                };
-                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.speak(Stream::new(stream), http2, service).await;
-            }
-            None => {
-                let Some(stream) = self.unless_stopped(Stream::sniff(stream)).await else {
-                    return;
-                };
-                let http2 = stream.prefers_http2();
-                self.speak(stream, http2, service).await;
-            }
-        }
+        let limit = self.server.send_timeout;
+        let Some(tls) = tls else {
+            let Some(stream) = self.unless_stopped(Stream::sniff(stream, limit)).await else {
+                return;
+            };
+            return self.speak(stream, service).await;
+        };
+        let accept = TlsAcceptor::from(tls.load_full()).accept(stream);
+        let Some(stream) = self.unless_stopped(accept).await else { return };
+        // ALPN has told the protocol already, but a client must also begin to speak it.
+        let Some(stream) = self.unless_stopped(Stream::sniff(stream, limit)).await else { return };
+        self.speak(stream, service).await;
     }
 
     /// The beginning of a connection: it must come in time, and is dropped where the gateway stops meanwhile.
@@ -186,48 +189,81 @@ impl House {
         beginning: impl Future<Output = io::Result<T>>,
     ) -> Option<T> {
         tokio::select! {
-            _ = self.stop.wait_for(|stop| *stop) => None,
+            () = told(&mut self.stop) => None,
             begun = timeout(self.server.header_timeout, beginning) => begun.ok()?.ok(),
         }
     }
 
     /// Serves a connection to its end. Its errors are the client's: it left, or did not speak HTTP.
-    async fn speak<T>(mut self, stream: Stream<T>, http2: bool, service: impl Serve)
+    async fn speak<T>(self, stream: Stream<T>, service: impl Serve)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let server = &self.server;
-        if http2 {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING);
-            builder.max_concurrent_streams(server.max_streams);
-            builder
-                .max_header_list_size(u32::try_from(server.max_header_bytes).unwrap_or(u32::MAX));
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                _ = self.stop.wait_for(|stop| *stop) => {}
-            }
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
+        let activity = stream.activity();
+        let service = Tracking::new(service, Arc::clone(&activity));
+        if stream.prefers_http2() {
+            self.speak_http2(TokioIo::new(stream), service, &activity).await;
         } else {
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(server.header_timeout);
-            builder.max_header_size(server.max_header_bytes);
-            // A client that has said all it wants to say may still listen.
-            builder.half_close(true);
-            if server.max_headers != HYPER_MAX_HEADERS {
-                builder.max_headers(server.max_headers);
-            }
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                _ = self.stop.wait_for(|stop| *stop) => {}
-            }
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
+            self.speak_http1(TokioIo::new(stream), service).await;
         }
     }
+
+    async fn speak_http1<T>(mut self, io: TokioIo<Stream<T>>, service: Tracking<impl Serve>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(self.server.header_timeout);
+        builder.max_header_size(self.server.max_header_bytes);
+        // A client that has said all it wants to say may still listen.
+        builder.half_close(true);
+        if self.server.max_headers != HYPER_MAX_HEADERS {
+            builder.max_headers(self.server.max_headers);
+        }
+        let mut connection = pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = told(&mut self.stop) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        drop(connection.await);
+    }
+
+    async fn speak_http2<T>(
+        mut self,
+        io: TokioIo<Stream<T>>,
+        service: Tracking<impl Serve>,
+        activity: &Activity,
+    ) where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let server = &self.server;
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING);
+        builder.max_concurrent_streams(server.max_streams);
+        builder.max_header_list_size(u32::try_from(server.max_header_bytes).unwrap_or(u32::MAX));
+        let mut connection = pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = activity.stuck(server.send_timeout) => return,
+            () = activity.idle(server.header_timeout) => {
+                connection.as_mut().graceful_shutdown();
+                drop(timeout(GRACE, connection).await);
+                return;
+            }
+            () = told(&mut self.stop) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = connection => {}
+            () = activity.stuck(server.send_timeout) => {}
+        }
+    }
+}
+
+/// Resolves when told to stop, or when nobody is left who could tell.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// What hyper allows unless told otherwise. Telling it otherwise moves its table of fields to the heap.

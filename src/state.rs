@@ -1,9 +1,10 @@
 //! What a running gateway is: its configuration, its resources, its way of a request, and what became of the last
 //! reload. A reload replaces the live part whole, or leaves it whole.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
@@ -12,7 +13,8 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::azure::Azure;
-use crate::config::{self, Config, Mistake, Mistakes, Upstream};
+use crate::azure::key::Keys;
+use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Upstream, Watched};
 use crate::metrics::Metrics;
 use crate::stack::{Front, stack};
 
@@ -24,17 +26,29 @@ pub struct State {
     /// When it started.
     pub started: Timestamp,
     /// What serves requests.
-    pub front: Arc<ArcSwap<Front>>,
-    path: PathBuf,
+    pub way: Arc<ArcSwap<Way>>,
     live: ArcSwap<Live>,
+    boot: Boot,
     certificates: Vec<Certificate>,
     draining: AtomicBool,
+    watched: ArcSwap<Watched>,
     failure: ArcSwapOption<Failure>,
     reloading: Mutex<()>,
 }
 
-/// Where a TLS listener's certificate can be exchanged, by the listener's place in the configuration.
-pub type Certificate = Option<Arc<ArcSwap<ServerConfig>>>;
+/// What serves requests: the stack, and what its requests' bodies are bound by.
+#[derive(Debug)]
+pub struct Way {
+    /// The stack.
+    pub front: Front,
+    /// Longest request body, in bytes.
+    pub max_body: u64,
+    /// Time for a body that streams.
+    pub stream_timeout: Duration,
+}
+
+/// Where a TLS listener's certificate can be exchanged.
+pub type Certificate = (SocketAddr, Arc<ArcSwap<ServerConfig>>);
 
 /// The configuration in force and what was built of it.
 #[derive(Debug)]
@@ -45,6 +59,16 @@ pub struct Live {
     pub upstreams: Vec<Arc<Azure>>,
     /// When it came into force.
     pub since: Timestamp,
+    /// What of it waits for a restart.
+    pub restarts: Vec<&'static str>,
+}
+
+/// What is fixed when the gateway starts.
+#[derive(Debug, PartialEq)]
+struct Boot {
+    listeners: Vec<(SocketAddr, bool)>,
+    server: Server,
+    admin: SocketAddr,
 }
 
 /// A reload that was refused. What was in force before still is.
@@ -57,32 +81,30 @@ pub struct Failure {
 }
 
 impl State {
-    /// Builds everything that a configuration says. `certificates` stand in the order of the listeners.
+    /// Builds everything that a configuration says.
     ///
     /// # Errors
     /// Where a resource cannot be prepared: see [`Azure::new`].
     pub fn new(
-        path: PathBuf,
         config: Config,
+        watched: Watched,
         certificates: Vec<Certificate>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
-        let upstreams = config
-            .upstreams
-            .iter()
-            .map(|upstream| Azure::new(upstream).map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
-        let front = stack(&config, &upstreams, &metrics);
+        let upstreams = upstreams(None, &config)?;
         let now = Timestamp::now();
-        let live = Live { config, upstreams, since: now };
+        let way = Way::new(&config, &upstreams, &metrics);
+        let boot = Boot::new(&config);
+        let live = Live { config, upstreams, since: now, restarts: Vec::new() };
         let state = Self {
             metrics,
             started: now,
-            front: Arc::new(ArcSwap::from_pointee(front)),
-            path,
+            way: Arc::new(ArcSwap::from_pointee(way)),
             live: ArcSwap::from_pointee(live),
+            boot,
             certificates,
             draining: AtomicBool::new(false),
+            watched: ArcSwap::from_pointee(watched),
             failure: ArcSwapOption::empty(),
             reloading: Mutex::new(()),
         };
@@ -96,6 +118,11 @@ impl State {
         self.live.load_full()
     }
 
+    /// The files that the last reading looked at.
+    pub fn watched(&self) -> Arc<Watched> {
+        self.watched.load_full()
+    }
+
     /// The last reload, if it was refused.
     pub fn failure(&self) -> Option<Arc<Failure>> {
         self.failure.load_full()
@@ -106,28 +133,66 @@ impl State {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether requests are wanted: a configuration is loaded, every resource has a key, and it is not draining. Azure's
-    /// own health is no part of it, for no other replica would see another Azure.
+    /// Why requests are not wanted, if they are not. They are if a configuration is loaded, every
+    /// resource has a key, and it is not draining. Azure's own health is no part of it, for no other
+    /// replica would see another Azure.
     pub fn not_ready(&self) -> Option<&'static str> {
-        let keyless = || self.live().upstreams.iter().any(|azure| !azure.keys.any());
-        match () {
-            () if self.draining.load(Ordering::Relaxed) => Some("draining"),
-            () if keyless() => Some("no key is loaded"),
-            () => None,
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining");
         }
+        let keyless = self.live().upstreams.iter().any(|azure| !azure.keys.any());
+        keyless.then_some("no key is loaded")
     }
 
-    /// Reads the configuration and every file that it names again. A bad one is refused and the old one stays.
+    /// Reads the configuration and every file that it names again. A bad one is refused and the old one
+    /// stays.
     ///
     /// # Errors
     /// All mistakes.
     pub async fn reload(&self) -> Result<(), Mistakes> {
         let _one_at_a_time = self.reloading.lock().await;
-        let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || config::load(&path)).await;
-        let read = read.unwrap_or_else(|_| Err(self.alone("reading it failed".to_owned())));
-        let outcome = read.and_then(|config| self.apply(config).map_err(|told| self.alone(told)));
-        match &outcome {
+        let live = self.live();
+        // Files, certificates and the system's roots: all of it may wait for a disk.
+        let read = tokio::task::spawn_blocking(move || {
+            let loaded = config::load(&live.config.path);
+            let built = loaded.config.and_then(|config| {
+                let alone = |told| Mistakes(vec![Mistake::at(&config.path, "", 0..0, told)]);
+                let upstreams = upstreams(Some(&live), &config).map_err(alone)?;
+                Ok((config, upstreams))
+            });
+            (built, loaded.watched)
+        });
+        let outcome = match read.await {
+            Ok((built, watched)) => {
+                self.watched.store(Arc::new(watched));
+                built.map(|(config, upstreams)| self.apply(config, upstreams))
+            }
+            Err(_) => Err(Mistakes(Vec::new())),
+        };
+        self.conclude(&outcome);
+        outcome
+    }
+
+    /// Nothing here can fail, so that a new configuration comes into force whole.
+    fn apply(&self, config: Config, upstreams: Vec<Arc<Azure>>) {
+        for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
+            azure.keys.replace(&upstream.keys);
+        }
+        for (address, certificate) in &self.certificates {
+            // By address, so that a listener never gets another one's rules about its clients. Where
+            // two ask for a free port of the same host they cannot be told apart, and stay.
+            let mut named = config.listeners.iter().filter(|listener| listener.address == *address);
+            if let (Some(Listener { tls: Some(tls), .. }), None) = (named.next(), named.next()) {
+                certificate.store(Arc::clone(tls));
+            }
+        }
+        self.way.store(Arc::new(Way::new(&config, &upstreams, &self.metrics)));
+        let restarts = self.boot.restarts(&Boot::new(&config));
+        self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now(), restarts }));
+    }
+
+    fn conclude(&self, outcome: &Result<(), Mistakes>) {
+        match outcome {
             Ok(()) => {
                 self.failure.store(None);
                 self.count("ok");
@@ -137,43 +202,13 @@ impl State {
             Err(mistakes) => {
                 self.count("invalid");
                 for mistake in &mistakes.0 {
-                    tracing::error!(
-                        "the new configuration is refused, the old one stays: {mistake}"
-                    );
+                    tracing::error!("the new configuration is refused: {mistake}");
                 }
                 let at = Timestamp::now().to_string();
-                self.failure.store(Some(Arc::new(Failure { at, mistakes: mistakes.0.clone() })));
+                let mistakes = mistakes.0.clone();
+                self.failure.store(Some(Arc::new(Failure { at, mistakes })));
             }
         }
-        outcome
-    }
-
-    fn apply(&self, config: Config) -> Result<(), String> {
-        let old = self.live();
-        let upstreams = config
-            .upstreams
-            .iter()
-            .map(|upstream| old.azure(upstream))
-            .collect::<Result<Vec<_>, _>>()?;
-        for told in restarts(&old.config, &config) {
-            tracing::warn!("{told} changed: restart the gateway to apply it");
-        }
-        // From here on nothing can fail, so that the new configuration comes into force whole.
-        for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
-            azure.keys.replace(&upstream.keys);
-        }
-        for (certificate, listener) in self.certificates.iter().zip(&config.listeners) {
-            if let (Some(certificate), Some(tls)) = (certificate, &listener.tls) {
-                certificate.store(Arc::clone(tls));
-            }
-        }
-        self.front.store(Arc::new(stack(&config, &upstreams, &self.metrics)));
-        self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now() }));
-        Ok(())
-    }
-
-    fn alone(&self, message: String) -> Mistakes {
-        Mistakes(vec![Mistake::at(&self.path, "", 0..0, message)])
     }
 
     fn count(&self, result: &str) {
@@ -181,9 +216,8 @@ impl State {
         self.metrics.config_reloads_total.with_label_values(&[result]).inc();
         self.metrics.config_last_reload_successful.set(i64::from(good));
         if good {
-            self.metrics
-                .config_last_reload_success_timestamp_seconds
-                .set(Timestamp::now().as_second());
+            let now = Timestamp::now().as_second();
+            self.metrics.config_last_reload_success_timestamp_seconds.set(now);
         }
     }
 
@@ -193,48 +227,69 @@ impl State {
         for warning in &live.config.warnings {
             tracing::warn!("{warning}");
         }
+        for section in &live.restarts {
+            tracing::warn!("{section} changed: restart the gateway to apply it");
+        }
         for mistake in live.config.key_mistakes() {
             tracing::warn!("a key cannot be used: {mistake}");
         }
     }
 }
 
-impl Live {
-    /// The resource of an upstream: the one that there is, with its open connections, unless more than its keys changed.
-    fn azure(&self, upstream: &Upstream) -> Result<Arc<Azure>, String> {
-        let keyless = |upstream: &Upstream| Upstream { keys: [None, None], ..upstream.clone() };
-        let same = self.config.upstreams.iter().position(|old| keyless(old) == keyless(upstream));
-        match same.and_then(|index| self.upstreams.get(index)) {
-            Some(azure) => Ok(Arc::clone(azure)),
-            None => Azure::new(upstream).map(Arc::new),
-        }
+impl Way {
+    fn new(config: &Config, upstreams: &[Arc<Azure>], metrics: &Arc<Metrics>) -> Self {
+        let Server { max_body, stream_timeout, .. } = config.server;
+        Self { front: stack(config, upstreams, metrics), max_body, stream_timeout }
     }
 }
 
-/// What a reload cannot change.
-fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
-    let addresses = |config: &Config| {
-        config
-            .listeners
-            .iter()
-            .map(|listener| (listener.address, listener.tls.is_some()))
-            .collect::<Vec<_>>()
+/// The resources of a configuration: those that there are, with their open connections, unless more
+/// than their keys changed. A resource at the same address keeps its keys in any case, for the last
+/// good one may be all that it has.
+fn upstreams(old: Option<&Live>, config: &Config) -> Result<Vec<Arc<Azure>>, String> {
+    let keyless = |upstream: &Upstream| Upstream { keys: [None, None], ..upstream.clone() };
+    let build = |upstream: &Upstream| {
+        let known = old.and_then(|old| old.find(upstream));
+        match known {
+            Some((before, azure)) if keyless(before) == keyless(upstream) => Ok(Arc::clone(azure)),
+            Some((_, azure)) => Azure::new(upstream, Arc::clone(&azure.keys)).map(Arc::new),
+            None => Azure::new(upstream, Arc::new(Keys::new(&upstream.keys))).map(Arc::new),
+        }
     };
-    // These two are part of the way of a request, which is built anew.
-    let fixed = |config: &Config| config::Server {
-        max_body: 0,
-        stream_timeout: std::time::Duration::ZERO,
-        ..config.server
-    };
-    let mut told = Vec::new();
-    if addresses(old) != addresses(new) {
-        told.push("[[listen]]");
+    config.upstreams.iter().map(build).collect()
+}
+
+impl Live {
+    /// The resource of this name at this address.
+    fn find(&self, wanted: &Upstream) -> Option<(&Upstream, &Arc<Azure>)> {
+        let same = |upstream: &Upstream| {
+            upstream.name == wanted.name
+                && upstream.scheme == wanted.scheme
+                && upstream.authority == wanted.authority
+        };
+        let mut known = self.config.upstreams.iter().zip(&self.upstreams);
+        known.find(|(upstream, _)| same(upstream))
     }
-    if fixed(old) != fixed(new) {
-        told.push("[server]");
+}
+
+impl Boot {
+    fn new(config: &Config) -> Self {
+        let address = |listener: &Listener| (listener.address, listener.tls.is_some());
+        let listeners = config.listeners.iter().map(address).collect();
+        // These are part of the way of a request, which is built anew.
+        let usual = Server::default();
+        let Server { max_body, stream_timeout, .. } = usual;
+        let server = Server { max_body, stream_timeout, ..config.server };
+        Self { listeners, server, admin: config.admin }
     }
-    if old.admin != new.admin {
-        told.push("[admin]");
+
+    /// What a reload cannot change.
+    fn restarts(&self, new: &Self) -> Vec<&'static str> {
+        let sections = [
+            ("[[listen]]", self.listeners != new.listeners),
+            ("[server]", self.server != new.server),
+            ("[admin]", self.admin != new.admin),
+        ];
+        sections.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
     }
-    told
 }

@@ -25,9 +25,11 @@ struct Status<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConfigStatus<'a> {
-    file: Option<&'a Path>,
+    file: &'a Path,
     in_force_since: String,
     warnings: &'a [String],
+    /// Sections that changed and wait for a restart.
+    waiting_for_restart: &'a [&'static str],
     /// The mistakes of the last reload, if it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_reload_refused: Option<&'a Failure>,
@@ -51,9 +53,10 @@ pub(super) fn json(state: &State) -> String {
         ready: state.not_ready().is_none(),
         not_ready_because: state.not_ready(),
         config: ConfigStatus {
-            file: live.config.files.first().map(AsRef::as_ref),
+            file: &live.config.path,
             in_force_since: live.since.to_string(),
             warnings: &live.config.warnings,
+            waiting_for_restart: &live.restarts,
             last_reload_refused: failure.as_deref(),
         },
         upstreams: upstreams
@@ -98,6 +101,9 @@ pub(super) fn text(state: &State) -> String {
     }
     for warning in &live.config.warnings {
         _ = writeln!(text, "note: {warning}");
+    }
+    for section in &live.restarts {
+        _ = writeln!(text, "note: {section} changed and waits for a restart");
     }
     if let Some(failure) = state.failure() {
         _ = writeln!(text, "the reload at {} was refused:", failure.at);

@@ -7,7 +7,7 @@ use crate::config::{self, Mistakes};
 
 pub(super) fn check(path: &Path, json: bool) -> Result<(), Failure> {
     // A gateway starts without its keys, and waits for them; who asks for a check wants to know.
-    let (mistakes, warnings) = match config::load(path) {
+    let (mistakes, warnings) = match config::load(path).config {
         Ok(config) => (config.key_mistakes(), config.warnings),
         Err(mistakes) => (mistakes.0, Vec::new()),
     };

@@ -84,9 +84,10 @@ impl Stage {
             .and_then(|()| stage.write("livegate.toml", &stage.config(gateway, admin)))
             .map_err(Failure::Failed)?;
         let path = stage.folder.join("livegate.toml");
-        let config = config::load(&path).map_err(Failure::failed)?;
-        let gateway =
-            Gateway::bind(&path, config).map_err(|told| Failure::Failed(told.join("\n")))?;
+        let loaded = config::load(&path);
+        let config = loaded.config.map_err(Failure::failed)?;
+        let gateway = Gateway::bind(config, loaded.watched)
+            .map_err(|told| Failure::Failed(told.join("\n")))?;
         let (stop, stopped) = oneshot::channel();
         stage.stop.push(stop);
         stage.running.push(tokio::spawn(gateway.run(async { drop(stopped.await) })));

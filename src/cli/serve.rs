@@ -7,12 +7,13 @@ use crate::config;
 use crate::gateway::Gateway;
 
 pub(super) fn serve(path: &Path) -> Result<(), Failure> {
-    let config = config::load(path).map_err(|mistakes| Failure::Wrong(mistakes.to_string()))?;
+    let loaded = config::load(path);
+    let config = loaded.config.map_err(|mistakes| Failure::Wrong(mistakes.to_string()))?;
     start_logging("info");
     let runtime = runtime(config.server.workers)?;
     let done = runtime.block_on(async {
-        let gateway =
-            Gateway::bind(path, config).map_err(|told| Failure::Failed(told.join("\n")))?;
+        let gateway = Gateway::bind(config, loaded.watched)
+            .map_err(|told| Failure::Failed(told.join("\n")))?;
         for (address, tls) in gateway.addresses() {
             tracing::info!(listener = "public", %address, tls, "listening");
         }

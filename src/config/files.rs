@@ -12,62 +12,69 @@ use sha2::{Digest as _, Sha256};
 /// Longest file that is read, in bytes: a wrong path such as `/dev/zero` must not fill the memory.
 const LONGEST: u64 = 4 << 20;
 
-/// The SHA-256 over all files' names and contents.
-pub type Fingerprint = [u8; 32];
+/// The files that were read, and what they held then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watched(Vec<(PathBuf, Content)>);
 
-/// Reads files relative to the configuration's folder, and remembers which.
+/// What a file held: the SHA-256 of it, or why there was none.
+type Content = Result<[u8; 32], io::ErrorKind>;
+
+impl Watched {
+    /// Whether a file holds something else now than when it was read.
+    pub fn changed(&self) -> bool {
+        self.0.iter().any(|(path, then)| content(&read(path)) != *then)
+    }
+}
+
+/// Reads files relative to the configuration's folder, and remembers what it saw.
 pub(super) struct Files {
     folder: PathBuf,
-    read: RefCell<Vec<PathBuf>>,
+    seen: RefCell<Watched>,
 }
 
 impl Files {
     pub(super) fn new(config: &Path) -> Self {
         let folder = config.parent().unwrap_or_else(|| Path::new("")).to_owned();
-        Self { folder, read: RefCell::default() }
+        Self { folder, seen: RefCell::default() }
     }
 
     /// Reads one file and remembers it.
     ///
     /// # Errors
-    /// What the operating system says, in words for the person who wrote the path.
-    pub(super) fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+    /// What the operating system says. The path is not repeated: in a mistaken configuration it may be
+    /// a key.
+    pub(super) fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>, String> {
         let path = self.folder.join(path);
-        self.read.borrow_mut().push(path.clone());
-        read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+        let read = read(&path);
+        self.seen.borrow_mut().0.push((path, content(&read)));
+        read.map_err(|error| format!("the file named here cannot be read: {error}"))
     }
 
-    /// All files that were read.
-    pub(super) fn into_paths(self) -> Vec<PathBuf> {
-        self.read.into_inner()
+    /// All that was seen.
+    pub(super) fn into_watched(self) -> Watched {
+        self.seen.into_inner()
     }
 }
 
-/// Reads a whole file of bounded length.
-///
-/// # Errors
-/// What the operating system says, or that the file is too long.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn content(read: &io::Result<Vec<u8>>) -> Content {
+    match read {
+        Ok(content) => Ok(Sha256::digest(content).into()),
+        Err(error) => Err(error.kind()),
+    }
+}
+
+/// Reads a whole file of bounded length. What is no regular file could be endless, or never begin.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read as _;
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut content = Vec::new();
     std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut content)?;
     if content.len() as u64 > LONGEST {
         return Err(io::Error::other("it is longer than 4 MiB"));
     }
     Ok(content)
-}
-
-/// The fingerprint of these files as they are now. A file that cannot be read counts as its error.
-pub fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
-    let mut hash = Sha256::new();
-    for path in paths {
-        match read(path) {
-            Ok(content) => hash.update(Sha256::digest(content)),
-            Err(error) => hash.update(format!("{:?}", error.kind())),
-        }
-        hash.update([0]);
-    }
-    hash.finalize().into()
 }
 
 #[cfg(test)]
@@ -78,19 +85,25 @@ mod tests {
     fn only_content_counts() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let paths = [path.clone()];
-        let gone = fingerprint(&paths);
+        let seen = || {
+            let files = Files::new(&folder.path().join("livegate.toml"));
+            drop(files.read("key"));
+            files.into_watched()
+        };
+        let gone = seen();
+        assert!(!gone.changed());
         std::fs::write(&path, "one").unwrap();
-        let one = fingerprint(&paths);
+        let one = seen();
+        assert!(gone.changed() && !one.changed());
         std::fs::write(&path, "one").unwrap();
-        assert_eq!(fingerprint(&paths), one);
+        assert!(!one.changed());
         std::fs::write(&path, "two").unwrap();
-        assert_ne!(fingerprint(&paths), one);
-        assert_ne!(gone, one);
+        assert!(one.changed());
     }
 
     #[test]
-    fn an_endless_file_is_refused() {
+    fn what_is_no_file_is_refused() {
         assert!(read(Path::new("/dev/zero")).is_err());
+        assert!(read(Path::new("/")).is_err());
     }
 }

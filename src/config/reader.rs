@@ -37,7 +37,7 @@ impl Source<'_> {
                 return None;
             };
             let Some(value) = (self.environment)(name) else {
-                self.report(span.clone(), format!("the environment variable {name} is not set"));
+                self.report(span.clone(), unset(name));
                 return None;
             };
             expanded.push_str(before);
@@ -97,10 +97,9 @@ impl<'a> Table<'a> {
         for key in self.entries.keys() {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
-                self.source.report(
-                    key.span(),
-                    format!("unknown key '{name}'; known here: {}", asked.join(", ")),
-                );
+                let name = if is_word(name) { format!(" '{name}'") } else { String::new() };
+                let known = asked.join(", ");
+                self.source.report(key.span(), format!("unknown key{name}; known here: {known}"));
             }
         }
     }
@@ -219,4 +218,18 @@ impl<'a> Value<'a> {
     fn tables(&self) -> Vec<Table<'a>> {
         self.items().iter().filter_map(Value::table).collect()
     }
+}
+
+/// Tells that an environment variable is missing. Its name is told only if it looks like one: who puts
+/// a key where its name belongs should not find it in a log.
+pub(super) fn unset(name: &str) -> String {
+    let upper = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let looks = name.len() <= 40 && name.contains('_') && name.bytes().all(upper);
+    let name = if looks { name } else { "named here" };
+    format!("the environment variable {name} is not set")
+}
+
+/// Whether this looks like a key of a table, and not like a secret that stands in its place.
+fn is_word(name: &str) -> bool {
+    name.len() <= 24 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }

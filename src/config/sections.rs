@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::files::{self, Files};
+use super::files::Files;
 use super::reader::{Source, Table, Value};
-use super::{Config, Mistake, Mistakes, Server};
+use super::{Config, Loaded, Mistake, Mistakes, Server};
 
 const DEFAULT_ADMIN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
@@ -23,38 +23,41 @@ const ADDRESS_RULE: &str =
 const NAME_RULE: &str = "must be 1 to 32 of a-z, 0-9, '-' and '_', since it is a label of metrics";
 
 /// Reads and checks everything; see [`super::load`].
-pub(super) fn load(
-    path: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, Mistakes> {
-    let alone = |message: String| Mistakes(vec![Mistake::at(path, "", 0..0, message)]);
-    let content = files::read(path).map_err(|error| alone(format!("cannot read it: {error}")))?;
-    let text = String::from_utf8(content).map_err(|_| alone("it is not UTF-8".to_owned()))?;
-    let source = Source { file: path, text: &text, environment, mistakes: RefCell::default() };
+pub(super) fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let files = Files::new(path);
-    let (document, errors) = DeTable::parse_recoverable(&text);
+    // The folder is the file's own, so its name is all that is needed.
+    let content = files.read(path.file_name().unwrap_or_default());
+    let text = content.and_then(|content| {
+        String::from_utf8(content).map_err(|_| "this file is not UTF-8".to_owned())
+    });
+    let config = match &text {
+        Ok(text) => checked(path, text, environment, &files),
+        Err(told) => Err(Mistakes(vec![Mistake::at(path, "", 0..0, told)])),
+    };
+    Loaded { config, watched: files.into_watched() }
+}
+
+fn checked(
+    path: &Path,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    files: &Files,
+) -> Result<Config, Mistakes> {
+    let source = Source { file: path, text, environment, mistakes: RefCell::default() };
+    let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        source.report(error.span().unwrap_or(0..0), error.message().to_owned());
+        source.report(error.span().unwrap_or(0..0), error.message());
     }
     // What follows from broken syntax would only hide the mistake itself.
     let readable = source.mistakes.borrow().is_empty();
-    let config = if readable {
-        document_of(&Table::new(&source, document.get_ref(), 0..0), &files)
-    } else {
-        None
-    };
+    let root = Table::new(&source, document.get_ref(), 0..0);
+    let config = if readable { document_of(&root, path, files) } else { None };
     let mut mistakes = source.mistakes.into_inner();
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
-    match config {
-        Some(mut config) if mistakes.is_empty() => {
-            config.files = [vec![path.to_owned()], files.into_paths()].concat();
-            Ok(config)
-        }
-        _ => Err(Mistakes(mistakes)),
-    }
+    config.filter(|_| mistakes.is_empty()).ok_or(Mistakes(mistakes))
 }
 
-fn document_of(root: &Table<'_>, files: &Files) -> Option<Config> {
+fn document_of(root: &Table<'_>, path: &Path, files: &Files) -> Option<Config> {
     let listeners = listen::listeners(root, files);
     let server = root.get("server").and_then(|value| value.table());
     let server = server.map_or_else(Server::default, server_of);
@@ -78,7 +81,7 @@ fn document_of(root: &Table<'_>, files: &Files) -> Option<Config> {
     let listeners = listeners.into_iter().map(whole).collect::<Option<Vec<_>>>()?;
     let upstreams = upstreams.into_iter().collect::<Option<Vec<_>>>()?;
     let apps = apps.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Config { listeners, server, admin, upstreams, apps, files: Vec::new(), warnings })
+    Some(Config { listeners, server, admin, upstreams, apps, path: path.to_owned(), warnings })
 }
 
 impl Default for Server {
@@ -87,6 +90,7 @@ impl Default for Server {
             workers: 0,
             drain_timeout: Duration::from_secs(25),
             header_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(30),
             max_header_bytes: 32 << 10,
             max_headers: 100,
             max_body: 8 << 20,
@@ -107,6 +111,7 @@ fn server_of(table: Table<'_>) -> Server {
         workers: number("workers", 0..=1024, usual.workers),
         drain_timeout: time(&table, "drain_timeout", 0..=3600, usual.drain_timeout),
         header_timeout: time(&table, "header_timeout", 1..=600, usual.header_timeout),
+        send_timeout: time(&table, "send_timeout", 1..=600, usual.send_timeout),
         max_header_bytes: size(
             &table,
             "max_header_bytes",

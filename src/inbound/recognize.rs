@@ -167,7 +167,7 @@ fn start(value: &str) -> Result<String, Error> {
 fn top(value: &str) -> Result<u16, Error> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let top = value.parse().ok().filter(|top| digits && (1..=1000).contains(top));
-    top.ok_or_else(|| Error::BadQuery("'top' is invalid: it is a whole number from 1 to 1000."))
+    top.ok_or(Error::BadQuery("'top' is invalid: it is a whole number from 1 to 1000."))
 }
 
 #[cfg(test)]

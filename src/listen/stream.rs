@@ -1,13 +1,18 @@
-//! A connection's bytes, with two things added: what was read to see which HTTP is spoken is read again, and what
-//! the HTTP library answers to a request that it cannot read gets Azure's error shape.
+//! A connection's bytes, with three things added: what was read to see which HTTP is spoken is read
+//! again; a client that takes nothing is not waited for without end; and what the HTTP library answers
+//! to a request that it cannot read gets Azure's error shape.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
+use super::activity::Activity;
 use super::refusal;
 
 /// What a client sends first if it speaks HTTP/2 without having agreed on it (RFC 9113 §3.4).
@@ -21,37 +26,64 @@ pub(super) struct Stream<T> {
     unread: Bytes,
     /// Taken from the writer but not written yet.
     unwritten: Bytes,
+    /// Whether HTTP/2 is spoken.
+    http2: bool,
+    activity: Arc<Activity>,
+    /// Longest wait for the other side to take something.
+    limit: Duration,
+    /// Runs while the other side takes nothing.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
-    pub(super) const fn new(inner: T) -> Self {
-        Self { inner, unread: Bytes::new(), unwritten: Bytes::new() }
-    }
-
     /// Reads as much as tells whether HTTP/2 is spoken.
-    pub(super) async fn sniff(mut inner: T) -> io::Result<Self> {
+    pub(super) async fn sniff(mut inner: T, limit: Duration) -> io::Result<Self> {
         let mut read = Vec::with_capacity(1024);
         while read.len() < PREFACE.len() && PREFACE.starts_with(&read) {
             if inner.read_buf(&mut read).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Ok(Self { unread: read.into(), ..Self::new(inner) })
+        let http2 = read.starts_with(PREFACE);
+        let (unread, unwritten) = (Bytes::from(read), Bytes::new());
+        Ok(Self { inner, unread, unwritten, http2, activity: Arc::default(), limit, waiting: None })
     }
 
     /// Whether what was read is the beginning of HTTP/2.
-    pub(super) fn prefers_http2(&self) -> bool {
-        self.unread.starts_with(PREFACE)
+    pub(super) const fn prefers_http2(&self) -> bool {
+        self.http2
+    }
+
+    /// What goes on on this connection.
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.activity)
     }
 
     fn poll_unwritten(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.unwritten.has_remaining() {
-            match ready!(Pin::new(&mut self.inner).poll_write(cx, &self.unwritten))? {
+            let written = Pin::new(&mut self.inner).poll_write(cx, &self.unwritten);
+            match ready!(self.bounded(cx, written))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.unwritten.advance(written),
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Lets the other side keep us waiting for so long and no longer.
+    fn bounded<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if poll.is_ready() {
+            self.waiting = None;
+            return poll;
+        }
+        let limit = self.limit;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(waiting.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -77,8 +109,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_unwritten(cx))?;
-        match refusal::in_azures_shape(buf) {
-            None => Pin::new(&mut self.inner).poll_write(cx, buf),
+        // Between requests only the HTTP library itself has something to say.
+        let refusal = self.activity.quiet().then(|| refusal::in_azures_shape(buf)).flatten();
+        match refusal {
+            None => {
+                let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+                self.bounded(cx, written)
+            }
             Some(answer) => {
                 self.unwritten = answer;
                 Poll::Ready(Ok(buf.len()))
@@ -95,7 +132,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
         // A refusal is one short slice; everything longer is an answer of the gateway's.
         match bufs {
             [buf] => self.poll_write(cx, buf),
-            _ => Pin::new(&mut self.inner).poll_write_vectored(cx, bufs),
+            _ => {
+                let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+                self.bounded(cx, written)
+            }
         }
     }
 
@@ -105,12 +145,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_unwritten(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        ready!(self.bounded(cx, flushed))?;
+        self.activity.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_unwritten(cx))?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.bounded(cx, shut)
     }
 }
 
@@ -131,7 +175,7 @@ mod tests {
             let (mut client, server) = duplex(64);
             client.write_all(sent).await.unwrap();
             drop(client);
-            let Ok(mut stream) = Stream::sniff(server).await else {
+            let Ok(mut stream) = Stream::sniff(server, Duration::from_secs(1)).await else {
                 assert_eq!(sent, b"P");
                 continue;
             };
@@ -140,5 +184,37 @@ mod tests {
             stream.read_to_end(&mut read).await.unwrap();
             assert_eq!(read, sent);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_given_up() {
+        let (mut client, server) = duplex(16);
+        client.write_all(b"GET ").await.unwrap();
+        let mut stream = Stream::sniff(server, Duration::from_secs(30)).await.unwrap();
+        let start = tokio::time::Instant::now();
+        let told = stream.write_all(&[b'x'; 64]).await.unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn only_what_is_said_between_requests_is_reshaped() {
+        let refusal = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        let (mut client, server) = duplex(4096);
+        client.write_all(b"GET ").await.unwrap();
+        let mut stream = Stream::sniff(server, Duration::from_secs(30)).await.unwrap();
+        let under_way = stream.activity().begin();
+        stream.write_all(refusal).await.unwrap();
+        drop(under_way);
+        // The answer's last bytes may be on their way still.
+        stream.write_all(refusal).await.unwrap();
+        stream.flush().await.unwrap();
+        stream.write_all(refusal).await.unwrap();
+        stream.shutdown().await.unwrap();
+        drop(stream);
+        let mut seen = Vec::new();
+        client.read_to_end(&mut seen).await.unwrap();
+        assert!(seen.starts_with(&[refusal.as_slice(), refusal].concat()));
+        assert_eq!(String::from_utf8(seen).unwrap().matches("x-ms-error-code").count(), 1);
     }
 }

@@ -38,8 +38,9 @@ fn every_command_and_flag_in_the_documents_exists() {
     for (path, text) in documents() {
         for line in blocks(&text, "sh").into_iter().flat_map(str::lines) {
             let line = line.split(" #").next().unwrap();
-            let said =
-                line.strip_prefix("cargo run --release -- ").or(line.strip_prefix("livegate "));
+            let said = line
+                .strip_prefix("cargo run --release -- ")
+                .or_else(|| line.strip_prefix("livegate "));
             let Some(said) = said else { continue };
             let mut words = said.split_whitespace();
             let command = words.next().unwrap();

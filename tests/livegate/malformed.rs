@@ -237,15 +237,25 @@ fn what_is_not_http() {
     ] {
         stage.refuses(what, bytes.as_bytes(), 400, "BadArgument");
     }
-    let create = format!("POST {CREATE} HTTP/1.1\r\nHost: a\r\n{key}");
-    for (what, lines) in [
-        ("length, then chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
-        ("chunks, then length", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
-    ] {
-        let bytes = format!("{create}{lines}\r\n0\r\n\r\n");
-        stage.refuses(what, bytes.as_bytes(), 400, "BadArgument");
-    }
     stage.nothing_happened();
+}
+
+/// RFC 9112 §6.3: chunks count, the length does not, and the connection ends; so whatever stands behind the
+/// request in the same bytes is not one.
+#[test]
+fn a_length_and_chunks_hide_no_second_request() {
+    let stage = Stage::set();
+    for lines in [
+        "Content-Length: 200\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 200\r\n",
+    ] {
+        let create = request("POST", CREATE, lines).replace("Connection: close\r\n", "");
+        let bytes = format!("{create}0\r\n\r\n{}", request("GET", SESSION, ""));
+        let answer = exchange(stage.gateway.public, bytes.as_bytes());
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+    let sent = stage.emulator.requests();
+    assert!(sent.iter().all(|request| request["method"] == "POST"), "{sent:?}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn read(text: &str) -> Result<Config, Vec<String>> {
     };
     let tell =
         |mistake: &Mistake| format!("{}:{} {}", mistake.line, mistake.column, mistake.message);
-    load(&path, &environment).map_err(|mistakes| mistakes.0.iter().map(tell).collect())
+    load(&path, &environment).config.map_err(|mistakes| mistakes.0.iter().map(tell).collect())
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_short_file_is_enough() {
     assert_eq!(config.key_mistakes(), []);
     assert_eq!(config.upstreams.first().unwrap().tier, Some(10.0));
     assert_eq!(config.apps.first().unwrap().routes.len(), 2);
-    assert_eq!(config.files.len(), 2);
+    assert_eq!(config.path.file_name().unwrap(), "livegate.toml");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_missing_key_is_no_mistake_of_the_file_but_known() {
     let config = read(&GOOD.replace("KEY_1", "KEY_9").replace("\"second\"", "\"third\"")).unwrap();
     let told: Vec<_> = config.key_mistakes().into_iter().map(|mistake| mistake.message).collect();
     assert_eq!(told.first().unwrap(), "the environment variable KEY_9 is not set");
-    assert!(told.get(1).unwrap().starts_with("cannot read "));
+    assert!(told.get(1).unwrap().starts_with("the file named here cannot be read"));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn the_environment_is_put_in() {
     let config = read(&GOOD.replace("8080", "${PORT}")).unwrap();
     assert_eq!(config.listeners.first().unwrap().address.port(), 8081);
     let mistakes = read(&GOOD.replace("8080", "${NOPE}")).unwrap_err();
-    assert_eq!(mistakes, ["3:11 the environment variable NOPE is not set"]);
+    assert_eq!(mistakes, ["3:11 the environment variable named here is not set"]);
 }
 
 #[test]
@@ -161,4 +161,32 @@ fn nothing_is_no_token() {
     )));
     let good = "f98103e9217f099208569d295c1b276f1821348636c268c854bb2a086e0037cd";
     assert!(read(&GOOD.replace(good, &empty)).unwrap_err().concat().contains("hash of nothing"));
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let secret = "0123456789abcdefSECRETKEY99";
+    let first = "primary = { env = \"KEY_1\" }";
+    for wrong in [
+        format!("primary = \"{secret}\""),
+        format!("primary = {{ env = \"{secret}\" }}"),
+        format!("primary = {{ file = \"{secret}\" }}"),
+        format!("primary = {{ file = \"${{{secret}}}\" }}"),
+        format!("primary = {{ {secret} = \"x\" }}"),
+        format!("primary = {{ env = \"KEY_1\", {secret} = 1 }}"),
+    ] {
+        let told = match read(&GOOD.replace(first, &wrong)) {
+            Ok(config) => config.key_mistakes().iter().map(ToString::to_string).collect(),
+            Err(mistakes) => mistakes,
+        };
+        assert!(!told.is_empty() && !told.concat().contains(secret), "{told:?}");
+    }
+    for (good, wrong) in [
+        ("https://", "https://user:SECRETKEY@"),
+        ("f98103e9", "SECRETKEY"),
+        ("\"weu\"", "\"SECRETKEY\""),
+    ] {
+        let told = read(&GOOD.replace(good, wrong)).unwrap_err().concat();
+        assert!(!told.contains("SECRETKEY"), "{told}");
+    }
 }

@@ -6,7 +6,7 @@ use http::Uri;
 use http::uri::{Authority, Scheme};
 
 use super::super::files::Files;
-use super::super::reader::{Table, Value};
+use super::super::reader::{Table, Value, unset};
 use super::super::{Mistake, Slot, Upstream, tls};
 use super::{name, size, time};
 use crate::secret::Secret;
@@ -123,14 +123,14 @@ fn slot(value: &Value<'_>, files: &Files) -> Option<Slot> {
         (Some(file), None) => {
             let path = file.text()?;
             let read = files.read(&path).and_then(|content| {
-                String::from_utf8(content).map_err(|_| format!("{path} is not UTF-8"))
+                String::from_utf8(content)
+                    .map_err(|_| "the file named here is not UTF-8".to_owned())
             });
             (file, read)
         }
         (None, Some(env)) => {
             let name = env.text()?;
-            let read = (env.source.environment)(&name)
-                .ok_or_else(|| format!("the environment variable {name} is not set"));
+            let read = (env.source.environment)(&name).ok_or_else(|| unset(&name));
             (env, read)
         }
         _ => return value.wrong("must be { file = \"…\" } or { env = \"…\" }"),
