@@ -12,19 +12,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http::uri::{Authority, Scheme};
-use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use tower::util::BoxCloneSyncService;
 
 use self::connect::Connector;
 use self::key::Keys;
-use crate::body::Body;
+use crate::body::{Body, Source};
 use crate::call::Ask;
 use crate::config::Upstream;
 use crate::error::Error;
 
 /// Sends an [`Ask`] and hands back the answer as it begins.
-pub type Sender = BoxCloneSyncService<Ask, Response<Incoming>, Error>;
+pub type Sender = BoxCloneSyncService<Ask, Response<Source>, Error>;
 
 /// Sends an [`Ask`] and hands back the whole answer.
 pub type Asker = BoxCloneSyncService<Ask, Response<Bytes>, Error>;
@@ -33,7 +32,7 @@ pub type Asker = BoxCloneSyncService<Ask, Response<Bytes>, Error>;
 #[derive(Debug)]
 pub struct Azure {
     /// Its name in metrics and logs.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its keys.
     pub keys: Arc<Keys>,
     /// Time from sending a request to the end of a whole answer, or to the head of a streamed one.
@@ -52,7 +51,7 @@ impl Azure {
     /// Where no root certificate can be found to trust.
     pub fn new(upstream: &Upstream, keys: Arc<Keys>) -> Result<Self, String> {
         Ok(Self {
-            name: upstream.name.clone(),
+            name: upstream.name.as_str().into(),
             keys,
             timeout: upstream.timeout,
             max_answer: upstream.max_answer,

@@ -9,6 +9,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
+use crate::error::{Defect, Error};
+use crate::metrics::UpstreamTry;
+
 /// Longest piece of a whole body that is handed over at once, in bytes. Nothing is copied for it, and
 /// whether a reader still takes pieces tells whether it is still there.
 const PIECE: usize = 64 << 10;
@@ -28,7 +31,7 @@ pub enum Body {
 /// A body that streams, with a bound on its size and on the time it may take.
 #[derive(Debug)]
 pub struct Stream {
-    inner: Incoming,
+    inner: Source,
     left: u64,
     deadline: Pin<Box<Sleep>>,
 }
@@ -49,7 +52,7 @@ pub enum BodyError {
 
 impl Body {
     /// A body that streams: at most `limit` bytes, within `time` from now.
-    pub fn stream(inner: Incoming, limit: u64, time: Duration) -> Self {
+    pub fn stream(inner: Source, limit: u64, time: Duration) -> Self {
         if inner.is_end_stream() {
             return Self::Empty;
         }
@@ -107,18 +110,76 @@ impl Stream {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(BodyError::TooSlow)));
+            return Poll::Ready(Some(Err(self.inner.broke(BodyError::TooSlow))));
         }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             // Trailers carry nothing that the contract names, and could carry what must not pass.
             Some(Ok(frame)) => Poll::Ready(frame.into_data().ok().map(|data| self.admit(data))),
-            Some(Err(error)) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
+            Some(Err(error)) => Poll::Ready(Some(Err(self.inner.broke(BodyError::Broken(error))))),
             None => Poll::Ready(None),
         }
     }
 
     fn admit(&mut self, data: Bytes) -> Result<Frame<Bytes>, BodyError> {
-        self.left = self.left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
-        Ok(Frame::data(data))
+        match self.left.checked_sub(data.len() as u64) {
+            Some(left) => {
+                self.left = left;
+                Ok(Frame::data(data))
+            }
+            None => Err(self.inner.broke(BodyError::TooLarge)),
+        }
+    }
+}
+
+/// Where a body comes from: an app, or Azure. One of Azure's ends its try when it is dropped.
+#[derive(Debug)]
+pub struct Source {
+    incoming: Incoming,
+    attempt: Option<UpstreamTry>,
+}
+
+impl Source {
+    /// The content of an app's request.
+    pub const fn app(incoming: Incoming) -> Self {
+        Self { incoming, attempt: None }
+    }
+
+    /// The content of Azure's answer.
+    pub const fn azure(incoming: Incoming, attempt: UpstreamTry) -> Self {
+        Self { incoming, attempt: Some(attempt) }
+    }
+
+    /// An answer that streams has begun already when it breaks: nothing can be said to the app any more
+    /// but by breaking too, so it is counted and logged here.
+    fn broke(&self, error: BodyError) -> BodyError {
+        if let Some(attempt) = &self.attempt {
+            attempt.failed(&match error {
+                BodyError::TooLarge => Error::UpstreamInvalidResponse(Defect::TooLarge),
+                BodyError::TooSlow => Error::UpstreamTimeout,
+                BodyError::Broken(_) => Error::UpstreamInvalidResponse(Defect::Incomplete),
+            });
+            tracing::warn!("an answer that streamed to the app broke off: {error}");
+        }
+        error
+    }
+}
+
+impl HttpBody for Source {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }

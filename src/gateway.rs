@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use tower::util::Oneshot;
 
 use crate::admin::Admin;
-use crate::body::Body;
+use crate::body::{Body, Source};
 use crate::config::{Config, Server, Watched};
 use crate::listen::{Door, House};
 use crate::metrics::Metrics;
@@ -46,7 +46,7 @@ impl HyperService<Request<Incoming>> for Public {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let way = self.0.load();
-        let body = |body| Body::stream(body, way.max_body, way.stream_timeout);
+        let body = |body| Body::stream(Source::app(body), way.max_body, way.stream_timeout);
         way.front.clone().oneshot(request.map(body))
     }
 }

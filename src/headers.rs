@@ -67,9 +67,9 @@ pub fn name(headers: &mut HeaderMap) {
     headers.insert(CLIENT_REQUEST_ID, id);
 }
 
-/// The name of a request, as the log shows it.
-pub fn request_id(headers: &HeaderMap) -> &str {
-    headers.get(&CLIENT_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+/// The name of a request, for the log.
+pub fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(&CLIENT_REQUEST_ID).cloned()
 }
 
 /// The fields that Azure is sent for a request with these fields, which came in this version of HTTP.

@@ -2,6 +2,9 @@
 //!
 //! Label values come from closed sets and from the configuration, never from the wire. Units are base units.
 
+use std::sync::Arc;
+
+use http::StatusCode;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -54,7 +57,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Requests that were answered.
+    /// Requests that were answered; the code is other where the client left before.
     http_requests_total: IntCounterVec["route", "method", "code"];
     /// Seconds from a request's head to its answer (to the answer's head, where it streams).
     http_request_duration_seconds: HistogramVec["route", "cache"] @ REQUEST_SECONDS;
@@ -62,15 +65,15 @@ metrics! {
     http_requests_in_flight: IntGaugeVec["route"];
     /// Requests that were refused before Azure was asked.
     http_requests_rejected_total: IntCounterVec["route", "reason"];
-    /// Exchanges with Azure that brought an answer, second tries included.
+    /// Tries at Azure, second ones included; the code is other where no answer came.
     upstream_requests_total: IntCounterVec["upstream", "route", "code"];
-    /// Seconds of one exchange with Azure, until its body was complete (to its head, where it streams).
+    /// Seconds of one try at Azure, until its answer was complete.
     upstream_request_duration_seconds: HistogramVec["upstream", "route"] @ UPSTREAM_SECONDS;
-    /// Exchanges with Azure that are under way.
+    /// Tries at Azure that are under way.
     upstream_requests_in_flight: IntGaugeVec["upstream"];
-    /// Exchanges with Azure that brought no usable answer.
+    /// Tries at Azure that brought no usable answer.
     upstream_errors_total: IntCounterVec["upstream", "kind"];
-    /// Exchanges with Azure that were sent once more.
+    /// Requests to Azure that were sent once more.
     upstream_retries_total: IntCounterVec["upstream", "reason", "outcome"];
     /// How callers showed who they are, and what came of it.
     app_auth_total: IntCounterVec["method", "result"];
@@ -98,25 +101,16 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&families)
     }
 
-    /// One exchange with Azure is over: how long it took, and what kept it from being of use.
-    pub fn observe_upstream(
-        &self,
-        upstream: &str,
-        route: &str,
-        start: Instant,
-        error: Option<&Error>,
-    ) {
-        self.upstream_request_duration_seconds
-            .with_label_values(&[upstream, route])
-            .observe(start.elapsed().as_secs_f64());
-        if let Some(kind) = error.and_then(Error::upstream_kind) {
+    /// Counts what kept an exchange with Azure from bringing a usable answer.
+    pub fn upstream_failed(&self, upstream: &str, error: &Error) {
+        if let Some(kind) = error.upstream_kind() {
             self.upstream_errors_total.with_label_values(&[upstream, kind]).inc();
         }
     }
 }
 
 /// A status as a label: the ones that matter by themselves, the rest as `other`, so that the number of series is bounded.
-pub fn code(status: http::StatusCode) -> &'static str {
+pub fn code(status: StatusCode) -> &'static str {
     match status.as_u16() {
         200 => "200",
         204 => "204",
@@ -138,7 +132,7 @@ pub fn code(status: http::StatusCode) -> &'static str {
 }
 
 /// The class of a status, as a label.
-pub fn class(status: http::StatusCode) -> &'static str {
+pub fn class(status: StatusCode) -> &'static str {
     match status.as_u16() {
         100..=199 => "1xx",
         200..=299 => "2xx",
@@ -163,6 +157,83 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+/// A request of an app, counted and timed when this is dropped: one whose client left early is counted
+/// too, with the code `other`.
+#[derive(Debug)]
+pub struct HttpRequest {
+    metrics: Arc<Metrics>,
+    route: &'static str,
+    method: &'static str,
+    code: &'static str,
+    start: Instant,
+    _in_flight: InFlight,
+}
+
+impl HttpRequest {
+    /// It came in.
+    pub fn new(metrics: Arc<Metrics>, route: &'static str, method: &'static str) -> Self {
+        let in_flight = InFlight::new(metrics.http_requests_in_flight.with_label_values(&[route]));
+        let start = Instant::now();
+        Self { metrics, route, method, code: "other", start, _in_flight: in_flight }
+    }
+
+    /// It was answered.
+    pub fn answered(mut self, status: StatusCode) {
+        self.code = code(status);
+    }
+}
+
+impl Drop for HttpRequest {
+    fn drop(&mut self) {
+        let Self { metrics, route, method, code, start, .. } = self;
+        metrics.http_requests_total.with_label_values(&[*route, *method, *code]).inc();
+        let seconds = start.elapsed().as_secs_f64();
+        metrics.http_request_duration_seconds.with_label_values(&[*route, "none"]).observe(seconds);
+    }
+}
+
+/// One try at Azure, counted and timed when this is dropped, which is when its answer's body is complete
+/// or given up. One that brought no answer is counted with the code `other`.
+#[derive(Debug)]
+pub struct UpstreamTry {
+    metrics: Arc<Metrics>,
+    upstream: Arc<str>,
+    route: &'static str,
+    code: &'static str,
+    start: Instant,
+    _in_flight: InFlight,
+}
+
+impl UpstreamTry {
+    /// It is about to be sent.
+    pub fn new(metrics: Arc<Metrics>, upstream: Arc<str>, route: &'static str) -> Self {
+        let in_flight = metrics.upstream_requests_in_flight.with_label_values(&[&*upstream]);
+        let (start, in_flight) = (Instant::now(), InFlight::new(in_flight));
+        Self { metrics, upstream, route, code: "other", start, _in_flight: in_flight }
+    }
+
+    /// The answer's head came.
+    pub fn head(&mut self, status: StatusCode) {
+        self.code = code(status);
+    }
+
+    /// It brought no usable answer.
+    pub fn failed(&self, error: &Error) {
+        self.metrics.upstream_failed(&self.upstream, error);
+    }
+}
+
+impl Drop for UpstreamTry {
+    fn drop(&mut self) {
+        let Self { metrics, upstream, route, code, start, .. } = self;
+        let upstream: &str = upstream;
+        metrics.upstream_requests_total.with_label_values(&[upstream, *route, *code]).inc();
+        let seconds = start.elapsed().as_secs_f64();
+        let duration = &metrics.upstream_request_duration_seconds;
+        duration.with_label_values(&[upstream, *route]).observe(seconds);
     }
 }
 

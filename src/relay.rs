@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::Response;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tower::Service;
 
 use crate::azure::{Azure, Sender};
@@ -57,13 +57,13 @@ impl Service<Call> for Relay {
             if call.target.route == Route::Create { self.stream_timeout } else { Duration::ZERO };
         let limit = self.azure.timeout + upload;
         let ask = call.into_ask();
-        let label = ask.label;
         let sent = self.sender.call(ask);
         let Self { azure, metrics, stream_timeout, .. } = self.clone();
         async move {
-            let start = Instant::now();
-            let outcome = timeout(limit, sent).await.unwrap_or(Err(Error::UpstreamTimeout));
-            metrics.observe_upstream(&azure.name, label, start, outcome.as_ref().err());
+            let outcome = timeout(limit, sent).await.unwrap_or_else(|_| {
+                metrics.upstream_failed(&azure.name, &Error::UpstreamTimeout);
+                Err(Error::UpstreamTimeout)
+            });
             let (mut parts, body) = outcome?.into_parts();
             towards_app(&mut parts.headers);
             Ok(Response::from_parts(parts, Body::stream(body, azure.max_answer, stream_timeout)))

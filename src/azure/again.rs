@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{Method, Response};
-use hyper::body::Incoming;
 use tower::layer::layer_fn;
 use tower::{Layer, Service, ServiceExt as _};
 
 use super::Azure;
+use crate::body::Source;
 use crate::call::Ask;
 use crate::error::{Error, Unreachable};
 use crate::metrics::Metrics;
@@ -36,12 +36,12 @@ pub fn again<S>(
 
 impl<S> Service<Ask> for Again<S>
 where
-    S: Service<Ask, Response = Response<Incoming>, Error = Error> + Clone + Send + 'static,
+    S: Service<Ask, Response = Response<Source>, Error = Error> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    type Response = Response<Incoming>;
+    type Response = Response<Source>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Incoming>, Error>>;
+    type Future = BoxFuture<'static, Result<Response<Source>, Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -64,7 +64,7 @@ where
             let outcome = if answer.is_ok() { "ok" } else { "failed" };
             metrics
                 .upstream_retries_total
-                .with_label_values(&[azure.name.as_str(), "stale_connection", outcome])
+                .with_label_values(&[&*azure.name, "stale_connection", outcome])
                 .inc();
             answer
         }

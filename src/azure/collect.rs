@@ -13,12 +13,12 @@ use futures_util::future::BoxFuture;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tower::layer::layer_fn;
 use tower::{BoxError, Layer, Service};
 
 use super::Azure;
+use crate::body::Source;
 use crate::call::Ask;
 use crate::error::{Defect, Error};
 use crate::headers::towards_app;
@@ -46,7 +46,7 @@ pub fn collect<S>(
 
 impl<S> Service<Ask> for Collect<S>
 where
-    S: Service<Ask, Response = Response<Incoming>, Error = Error>,
+    S: Service<Ask, Response = Response<Source>, Error = Error>,
     S::Future: Send + 'static,
 {
     type Response = Response<Bytes>;
@@ -58,29 +58,36 @@ where
     }
 
     fn call(&mut self, ask: Ask) -> Self::Future {
-        let label = ask.label;
         let answer = self.inner.call(ask);
         let (azure, metrics) = (Arc::clone(&self.azure), Arc::clone(&self.metrics));
         async move {
-            let start = Instant::now();
             let limit = usize::try_from(azure.max_answer).unwrap_or(usize::MAX);
-            let whole = timeout(azure.timeout, async { whole(answer.await?, limit).await }).await;
-            let outcome = whole.unwrap_or(Err(Error::UpstreamTimeout));
-            metrics.observe_upstream(&azure.name, label, start, outcome.as_ref().err());
-            outcome
+            let whole = async {
+                let answer = answer.await?;
+                // What kept the answer's head from coming has been counted where it happened.
+                let whole = whole(answer, limit).await;
+                whole.inspect_err(|error| metrics.upstream_failed(&azure.name, error))
+            };
+            timeout(azure.timeout, whole).await.unwrap_or_else(|_| {
+                metrics.upstream_failed(&azure.name, &Error::UpstreamTimeout);
+                Err(Error::UpstreamTimeout)
+            })
         }
         .boxed()
     }
 }
 
-async fn whole(answer: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, Error> {
+async fn whole(answer: Response<Source>, limit: usize) -> Result<Response<Bytes>, Error> {
     let (mut parts, body) = answer.into_parts();
-    let body =
-        Limited::new(body, limit).collect().await.map_err(|error| defect(&error))?.to_bytes();
-    let body = match parts.headers.remove(CONTENT_ENCODING) {
-        None => body,
-        Some(encoding) => decoded(&encoding, body, limit)?,
+    let body = Limited::new(body, limit).collect().await.map_err(|error| defect(&error))?;
+    let body = body.to_bytes();
+    let mut encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
+    let body = match (encodings.next(), encodings.next()) {
+        (None, _) => body,
+        (Some(encoding), None) => decoded(encoding, body, limit)?,
+        _ => return Err(Error::UpstreamInvalidResponse(Defect::Encoding)),
     };
+    parts.headers.remove(CONTENT_ENCODING);
     towards_app(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
 }

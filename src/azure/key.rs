@@ -11,12 +11,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use http::header::HeaderName;
 use http::{HeaderValue, Response, StatusCode};
-use hyper::body::Incoming;
 use serde::Serialize;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Azure;
+use crate::body::Source;
 use crate::call::Ask;
 use crate::config::Slot;
 use crate::error::Error;
@@ -104,12 +104,12 @@ pub fn key<S>(azure: Arc<Azure>) -> impl Layer<S, Service = WithKey<S>> + Clone 
 
 impl<S> Service<Ask> for WithKey<S>
 where
-    S: Service<Ask, Response = Response<Incoming>, Error = Error>,
+    S: Service<Ask, Response = Response<Source>, Error = Error>,
     S::Future: Send + 'static,
 {
-    type Response = Response<Incoming>;
+    type Response = Response<Source>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Incoming>, Error>>;
+    type Future = BoxFuture<'static, Result<Response<Source>, Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)

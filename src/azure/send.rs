@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use tokio::time::error::Elapsed;
 
 use super::Azure;
-use crate::body::BodyError;
+use crate::body::{Body, BodyError, Source};
 use crate::call::Ask;
 use crate::error::{Defect, Error, Unreachable};
-use crate::metrics::{InFlight, Metrics, code};
+use crate::metrics::{Metrics, UpstreamTry};
 
-/// Sends, counts, and waits for the answer's head.
+/// Sends, and waits for the answer's head. The answer's body goes on counting and timing.
 ///
 /// # Errors
 /// Where no head came: see [`Error::upstream_kind`].
@@ -24,23 +23,23 @@ pub async fn send(
     azure: Arc<Azure>,
     metrics: Arc<Metrics>,
     ask: Ask,
-) -> Result<Response<Incoming>, Error> {
-    let label = ask.label;
+) -> Result<Response<Source>, Error> {
+    let mut attempt = UpstreamTry::new(metrics, Arc::clone(&azure.name), ask.label);
     let request = request(&azure, ask).ok_or(Error::Internal)?;
-    let in_flight = InFlight::new(
-        metrics.upstream_requests_in_flight.with_label_values(&[azure.name.as_str()]),
-    );
-    let outcome = azure.client.request(request).await;
-    drop(in_flight);
-    let answer = outcome.map_err(|error| cause(&error))?;
-    metrics
-        .upstream_requests_total
-        .with_label_values(&[azure.name.as_str(), label, code(answer.status())])
-        .inc();
-    Ok(answer)
+    match azure.client.request(request).await {
+        Ok(answer) => {
+            attempt.head(answer.status());
+            Ok(answer.map(|body| Source::azure(body, attempt)))
+        }
+        Err(error) => {
+            let error = cause(&error);
+            attempt.failed(&error);
+            Err(error)
+        }
+    }
 }
 
-fn request(azure: &Azure, ask: Ask) -> Option<Request<crate::body::Body>> {
+fn request(azure: &Azure, ask: Ask) -> Option<Request<Body>> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(azure.scheme.clone());
     parts.authority = Some(azure.authority.clone());

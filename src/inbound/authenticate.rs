@@ -109,50 +109,50 @@ where
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
-        let app = match self.app(exchange.request.headers()) {
-            Ok(app) => app,
-            Err(error) => return ready(Err(error)).boxed(),
+        let known = self.known(exchange.request.headers());
+        let (app, call) = match known {
+            Ok(app) => (Arc::clone(&app), open(app, exchange)),
+            Err((method, result, error)) => {
+                self.metrics.app_auth_total.with_label_values(&[method, result]).inc();
+                return ready(Err(error)).boxed();
+            }
         };
+        let result = if matches!(call, Err(Error::Forbidden(_))) { "route" } else { "ok" };
+        self.metrics.app_auth_total.with_label_values(&["token", result]).inc();
+        let answer = call.map(|call| self.inner.call(call));
         let by_class = self.metrics.app_requests_total.clone();
-        let name = Arc::clone(&app);
-        let answer = self.open(app, exchange).map(|call| self.inner.call(call));
         async move {
             let answer = match answer {
                 Ok(answer) => answer.await,
                 Err(error) => Err(error),
             };
             let status = answer.as_ref().map_or_else(Error::status, Response::status);
-            by_class.with_label_values(&[name.name.as_str(), class(status)]).inc();
+            by_class.with_label_values(&[app.name.as_str(), class(status)]).inc();
             answer
         }
         .boxed()
     }
 }
 
-impl<S> Authenticate<S> {
-    fn app(&self, headers: &HeaderMap) -> Result<Arc<App>, Error> {
-        let count =
-            |method, result| self.metrics.app_auth_total.with_label_values(&[method, result]).inc();
-        let token = token(headers).inspect_err(|_| count("token", "malformed"))?;
-        let Some(token) = token else {
-            count("none", "missing");
-            return Err(Error::Unauthorized);
-        };
-        let app = self.apps.find(token).cloned();
-        count("token", if app.is_some() { "ok" } else { "unknown" });
-        app.ok_or(Error::Unauthorized)
-    }
+/// Why a caller is not known: how it showed who it is, what came of it (labels of the metric), and what it is told.
+type Unknown = (&'static str, &'static str, Error);
 
-    fn open(&self, app: Arc<App>, exchange: Exchange) -> Result<Call, Error> {
-        let target = exchange.target?;
-        if !app.routes.contains(&target.route) {
-            self.metrics.app_auth_total.with_label_values(&["token", "route"]).inc();
-            return Err(Error::Forbidden(target.route));
-        }
-        let request = &exchange.request;
-        let headers = towards_azure(request.headers(), request.version());
-        Ok(Call { app, target, headers, body: exchange.request.into_body() })
+impl<S> Authenticate<S> {
+    fn known(&self, headers: &HeaderMap) -> Result<Arc<App>, Unknown> {
+        let token = token(headers).map_err(|error| ("token", "unknown", error))?;
+        let token = token.ok_or(("none", "missing", Error::Unauthorized))?;
+        self.apps.find(token).cloned().ok_or(("token", "unknown", Error::Unauthorized))
     }
+}
+
+fn open(app: Arc<App>, exchange: Exchange) -> Result<Call, Error> {
+    let target = exchange.target?;
+    if !app.routes.contains(&target.route) {
+        return Err(Error::Forbidden(target.route));
+    }
+    let request = exchange.request;
+    let headers = towards_azure(request.headers(), request.version());
+    Ok(Call { app, target, headers, body: request.into_body() })
 }
 
 /// The token of a request: from the SDKs' header, else from a bearer token.

@@ -8,13 +8,12 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use http::{Method, Response};
-use tokio::time::Instant;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Exchange;
 use crate::body::Body;
-use crate::metrics::{InFlight, Metrics, code};
+use crate::metrics::{HttpRequest, Metrics};
 
 /// The row.
 #[derive(Debug, Clone)]
@@ -42,22 +41,12 @@ where
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
-        let start = Instant::now();
         let (route, method) = (exchange.label(), method(exchange.request.method()));
-        let metrics = Arc::clone(&self.metrics);
-        let in_flight = InFlight::new(metrics.http_requests_in_flight.with_label_values(&[route]));
+        let request = HttpRequest::new(Arc::clone(&self.metrics), route, method);
         let answer = self.inner.call(exchange);
         Box::pin(async move {
             let answer = answer.await?;
-            metrics
-                .http_requests_total
-                .with_label_values(&[route, method, code(answer.status())])
-                .inc();
-            metrics
-                .http_request_duration_seconds
-                .with_label_values(&[route, "none"])
-                .observe(start.elapsed().as_secs_f64());
-            drop(in_flight);
+            request.answered(answer.status());
             Ok(answer)
         })
     }

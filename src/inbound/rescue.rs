@@ -12,11 +12,12 @@ use futures_util::future::BoxFuture;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response};
 use tower::layer::layer_fn;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt as _};
 
 use super::Exchange;
 use crate::body::Body;
 use crate::error::Error;
+use crate::headers::request_id;
 use crate::metrics::Metrics;
 
 /// Azure's name for the header that repeats the error's code.
@@ -37,7 +38,7 @@ pub fn rescue<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Rescue<S>> + 
 
 impl<S> Service<Exchange> for Rescue<S>
 where
-    S: Service<Exchange, Response = Response<Body>, Error = Error>,
+    S: Service<Exchange, Response = Response<Body>, Error = Error> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -45,21 +46,18 @@ where
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // The rows below are always ready; a row that was not would answer an error when called.
+        // Whether the rows below are ready is asked inside the net, for that may fail too.
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         let route = exchange.label();
+        let id = request_id(exchange.request.headers());
         let metrics = Arc::clone(&self.metrics);
-        let inner = &mut self.inner;
-        let started = std::panic::catch_unwind(AssertUnwindSafe(|| inner.call(exchange)));
+        let inner = self.inner.clone();
         Box::pin(async move {
-            let outcome = match started {
-                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
-                Err(panic) => Err(panic),
-            };
-            let error = match outcome {
+            let caught = AssertUnwindSafe(async move { inner.oneshot(exchange).await });
+            let error = match caught.catch_unwind().await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
                 // The panic's own message is printed by the hook; it could hold anything and goes nowhere else.
@@ -69,7 +67,9 @@ where
                 metrics.http_requests_rejected_total.with_label_values(&[route, reason]).inc();
             }
             if error.status().is_server_error() {
+                let id = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
                 tracing::warn!(
+                    client_request_id = id,
                     route,
                     code = error.code(),
                     status = error.status().as_u16(),
@@ -112,7 +112,7 @@ pub fn answer(error: &Error) -> Response<Body> {
 mod tests {
     use http::Request;
     use http_body_util::BodyExt as _;
-    use tower::{ServiceExt as _, service_fn};
+    use tower::service_fn;
 
     use super::*;
 
