@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -30,8 +30,17 @@ impl Service<Request<Incoming>> for Admin {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let state = Arc::clone(&self.0);
-        Box::pin(async move { Ok(answer(&state, request.method(), request.uri().path()).await) })
+        Box::pin(async move { Ok(guarded(&state, &request).await) })
     }
+}
+
+/// A page of somebody else's, open in an operator's browser, can send a POST here; it cannot keep the
+/// browser from saying where it comes from.
+async fn guarded(state: &State, request: &Request<Incoming>) -> Response<Body> {
+    if request.method() == Method::POST && request.headers().contains_key(ORIGIN) {
+        return text(StatusCode::FORBIDDEN, TEXT, "not for pages of a browser\n".to_owned());
+    }
+    answer(state, request.method(), request.uri().path()).await
 }
 
 async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {

@@ -105,7 +105,9 @@ impl Gateway {
         let (stopping, told) = watch::channel(false);
         let (_open, never) = watch::channel(false);
         let server = self.server;
-        let house = House::new(server, server.max_connections, told);
+        let rejected = &self.state.metrics.http_requests_rejected_total;
+        let refused = rejected.with_label_values(&["other", "shed"]);
+        let house = House::new(server, server.max_connections, refused.clone(), told);
         let public = Public(Arc::clone(&self.state.way));
         let accepting: Vec<_> = self
             .doors
@@ -113,10 +115,10 @@ impl Gateway {
             .map(|door| tokio::spawn(door.accept(house.clone(), public.clone())))
             .collect();
         // The admin port answers until the very end, so that probes and scrapes see the draining.
-        let admin = tokio::spawn(
-            self.admin
-                .accept(House::new(server, ADMIN_PLACES, never), Admin(Arc::clone(&self.state))),
-        );
+        let admin = tokio::spawn(self.admin.accept(
+            House::new(server, ADMIN_PLACES, refused, never),
+            Admin(Arc::clone(&self.state)),
+        ));
         let watching = tokio::spawn(reload::watch(Arc::clone(&self.state)));
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");

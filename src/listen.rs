@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use prometheus::IntCounter;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -40,7 +41,7 @@ const PING: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long to rest when no connection can be accepted, mostly for want of file descriptors.
-const REST: Duration = Duration::from_millis(50);
+const REST: Duration = Duration::from_millis(500);
 
 /// What serves requests on a connection.
 pub trait Serve:
@@ -84,6 +85,7 @@ pub struct Door {
 pub struct House {
     server: config::Server,
     places: Arc<Semaphore>,
+    refused: IntCounter,
     stop: watch::Receiver<bool>,
 }
 
@@ -138,6 +140,7 @@ impl Door {
             };
             // The surplus is closed at once: waiting would only hide that the gateway is full.
             let Ok(place) = Arc::clone(&house.places).try_acquire_owned() else {
+                house.refused.inc();
                 continue;
             };
             let connection = house.clone().connection(stream, self.tls.clone(), service.clone());
@@ -150,9 +153,14 @@ impl Door {
 }
 
 impl House {
-    /// A house with so many places, and what tells it to stop.
-    pub fn new(server: config::Server, places: usize, stop: watch::Receiver<bool>) -> Self {
-        Self { server, places: Arc::new(Semaphore::new(places)), stop }
+    /// A house with so many places, what counts those who find none, and what tells it to stop.
+    pub fn new(
+        server: config::Server,
+        places: usize,
+        refused: IntCounter,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { server, places: Arc::new(Semaphore::new(places)), refused, stop }
     }
 
     /// Waits until every connection has ended.

@@ -1,4 +1,7 @@
 //! A value that must not be seen: it cannot be printed, and its memory is wiped when it is dropped.
+//!
+//! Not wiped are the buffer that its file was read into and the header value made of it, which the HTTP
+//! library copies as it sends.
 
 use std::fmt::{self, Debug, Formatter};
 

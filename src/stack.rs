@@ -1,8 +1,8 @@
 //! The way of a request, from the app to Azure and back. This is the one file that knows the order.
 //!
 //! Read each list from the top: that is the way down; an answer comes back up the same stairs. Every
-//! row is a file of the same name, and says in its second sentence what is true below it. The reason
-//! for its place stands above it here. Each room is boxed before the next one is built, so that no
+//! row is a file of the same name, and says at its top what it makes true. The reason for its place
+//! stands above it here. Each room is boxed before the next one is built, so that no
 //! type grows with the number of rows.
 
 use std::convert::Infallible;

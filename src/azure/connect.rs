@@ -21,8 +21,11 @@ use crate::config::{Upstream, provider};
 /// Opens a connection, with TLS where the resource has it.
 pub type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
-/// How often a resting HTTP/2 connection is asked whether it lives.
-const PING: Duration = Duration::from_secs(20);
+/// How often an HTTP/2 connection is asked whether it lives, at rest too.
+const PING: Duration = Duration::from_secs(10);
+
+/// How long it may take to answer that.
+const PONG: Duration = Duration::from_secs(5);
 
 /// A client with a pool of its own for one resource.
 ///
@@ -33,7 +36,11 @@ pub fn client(upstream: &Upstream) -> Result<Client<Connector, Body>, String> {
     let mut builder = Client::builder(TokioExecutor::new());
     // Without the timer, connections whose rest is over are not used any more but never closed either.
     builder.pool_timer(TokioTimer::new()).pool_idle_timeout(upstream.idle_timeout);
-    builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING).http2_keep_alive_timeout(PING);
+    builder
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PONG)
+        .http2_keep_alive_while_idle(true);
     Ok(builder.build(connector))
 }
 

@@ -27,6 +27,12 @@ pub async fn send(
     let mut attempt = UpstreamTry::new(metrics, Arc::clone(&azure.name), ask.label);
     let request = request(&azure, ask).ok_or(Error::Internal)?;
     match azure.client.request(request).await {
+        Ok(answer) if !(200..600).contains(&answer.status().as_u16()) => {
+            // An interim status at the end, or one that no class has: RFC 9110 §15.
+            let error = Error::UpstreamInvalidResponse(Defect::NotHttp);
+            attempt.failed(&error);
+            Err(error)
+        }
         Ok(answer) => {
             attempt.head(answer.status());
             Ok(answer.map(|body| Source::azure(body, attempt)))

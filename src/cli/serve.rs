@@ -10,6 +10,7 @@ pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     let loaded = config::load(path);
     let config = loaded.config.map_err(|mistakes| Failure::Wrong(mistakes.to_string()))?;
     start_logging("info");
+    allow_connections(config.server.max_connections);
     let runtime = runtime(config.server.workers)?;
     let done = runtime.block_on(async {
         let gateway = Gateway::bind(config, loaded.watched)
@@ -30,4 +31,19 @@ pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     // Whatever outlived its time is not waited for.
     runtime.shutdown_background();
     done
+}
+
+/// Each request may hold two connections, the app's and Azure's. What the system allows by default is
+/// mostly less than what it allows at all.
+fn allow_connections(most: usize) {
+    let wanted = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(64);
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(allowed) if allowed >= wanted => {}
+        Ok(allowed) => tracing::warn!(
+            allowed,
+            wanted,
+            "the system allows fewer open files than server.max_connections may need"
+        ),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be read"),
+    }
 }
