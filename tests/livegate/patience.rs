@@ -1,0 +1,113 @@
+//! Clients that hold on and do nothing lose their place: with one place in all, the next client gets in.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
+use crate::support::upstream::Upstream;
+use crate::support::wait;
+
+const SESSION: &str = "/face/v1.2/detectLiveness-sessions/abc";
+
+/// More than the buffers between two sockets hold.
+const LONG: usize = 12 << 20;
+
+const LIMITS: &str =
+    "[server]\nmax_connections = 1\nheader_timeout = \"300ms\"\nsend_timeout = \"300ms\"\n";
+
+fn stage() -> (Upstream, Gateway) {
+    let upstream = Upstream::plain(|_| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n");
+        [head.into_bytes(), vec![b' '; LONG]].concat()
+    });
+    let gateway = Builder::new(&upstream.url())
+        .app("onboarding", TOKEN, &ALL_ROUTES)
+        .more(LIMITS)
+        .start();
+    (upstream, gateway)
+}
+
+/// Whether a client that behaves is served at all.
+fn gets_in(address: SocketAddr) -> bool {
+    let asked = TcpStream::connect(address).and_then(|mut stream| {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    });
+    asked.is_ok_and(|answer| answer.starts_with("HTTP/1.1 401 "))
+}
+
+/// Lets a client begin as it will, and waits until somebody else gets in although it holds on.
+fn loses_its_place(gateway: &Gateway, bytes: &[u8]) {
+    // The place may be taken by the last client still.
+    wait::until(|| gets_in(gateway.public).then_some(())).unwrap();
+    let mut client = wait::until(|| {
+        let mut client = TcpStream::connect(gateway.public).unwrap();
+        client.write_all(bytes).ok().map(|()| client)
+    })
+    .unwrap();
+    wait::until(|| gets_in(gateway.public).then_some(())).unwrap();
+    drop(client.write_all(b" "));
+}
+
+fn get() -> String {
+    format!("GET {SESSION} HTTP/1.1\r\nHost: a\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n")
+}
+
+#[test]
+fn who_reads_nothing_of_a_long_answer() {
+    let (_upstream, gateway) = stage();
+    loses_its_place(&gateway, get().as_bytes());
+}
+
+#[test]
+fn who_asks_again_and_again_and_reads_no_answer() {
+    let (_upstream, gateway) = stage();
+    let strangers = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20_000);
+    let mut client = TcpStream::connect(gateway.public).unwrap();
+    // The gateway stops reading where its answers are not taken, so not all of it can be written.
+    client.set_nonblocking(true).unwrap();
+    drop(client.write(strangers.as_bytes()));
+    wait::until(|| gets_in(gateway.public).then_some(())).unwrap();
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// RFC 9113 §6.5: nothing to say.
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+/// The same, with SETTINGS_INITIAL_WINDOW_SIZE (4) of 0: nothing may be sent.
+const NO_WINDOW: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+
+#[test]
+fn who_begins_http2_and_falls_silent() {
+    let (_upstream, gateway) = stage();
+    loses_its_place(&gateway, PREFACE);
+    loses_its_place(&gateway, &[PREFACE, SETTINGS].concat());
+}
+
+/// HPACK (RFC 7541 §6.2.2): a field as it is, with its name.
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let mut field = vec![0];
+    for text in [name, value] {
+        field.push(u8::try_from(text.len()).unwrap());
+        field.extend_from_slice(text.as_bytes());
+    }
+    field
+}
+
+#[test]
+fn who_gives_http2_no_window() {
+    let (_upstream, gateway) = stage();
+    let fields = [
+        literal(":method", "GET"),
+        literal(":scheme", "http"),
+        literal(":authority", "a"),
+        literal(":path", SESSION),
+        literal("ocp-apim-subscription-key", TOKEN),
+    ]
+    .concat();
+    // HEADERS (1) with END_STREAM and END_HEADERS (5), on stream 1.
+    let length = u8::try_from(fields.len()).unwrap();
+    let head = [0, 0, length, 1, 5, 0, 0, 0, 1];
+    loses_its_place(&gateway, &[PREFACE, NO_WINDOW, &head, &fields].concat());
+}
