@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 /// A gateway in front of Azure AI Face liveness sessions.
@@ -31,7 +33,8 @@ struct Cli {
 enum Command {
     /// Run the gateway.
     ///
-    /// SIGTERM and SIGINT let running requests finish and end it; SIGHUP loads the configuration again.
+    /// SIGTERM and SIGINT let running requests finish and end it, a second one ends it at once; SIGHUP
+    /// loads the configuration again.
     #[command(after_help = "Example: livegate serve --config config/livegate.toml")]
     Serve {
         /// The configuration file.
@@ -156,14 +159,25 @@ fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
     builder.enable_all().build().map_err(Failure::failed)
 }
 
-/// Resolves on SIGTERM or SIGINT.
-async fn told_to_stop() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+/// How often SIGTERM or SIGINT has come. Listening begins with this call.
+fn stop_signals() -> Result<watch::Receiver<u32>, Failure> {
+    let listen = |kind| signal(kind).map_err(Failure::failed);
     let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    Ok(counted)
+}
+
+/// Resolves when SIGTERM or SIGINT has come so often.
+async fn told_to_stop(mut signals: watch::Receiver<u32>, times: u32) {
+    drop(signals.wait_for(|count| *count >= times).await);
 }

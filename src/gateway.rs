@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service as HyperService;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
@@ -33,6 +34,7 @@ pub struct Gateway {
     admin: Door,
     server: Server,
     state: Arc<State>,
+    hangup: Signal,
 }
 
 /// What serves requests: whatever way is in force when a request comes in.
@@ -59,6 +61,8 @@ impl Gateway {
     pub fn bind(config: Config, watched: Watched) -> Result<Self, Vec<String>> {
         let metrics = Metrics::new().map_err(|error| vec![error.to_string()])?;
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        // Before anybody can know the addresses, and ask for a reload.
+        let hangup = signal(SignalKind::hangup()).map_err(|error| vec![error.to_string()])?;
         let listen = |address, tls| {
             Door::bind(address, tls).map_err(|error| format!("cannot listen at {address}: {error}"))
         };
@@ -81,7 +85,7 @@ impl Gateway {
         let certificates = certificates.collect();
         let state = State::new(config, watched, certificates, Arc::new(metrics));
         let state = state.map_err(|told| vec![told])?;
-        Ok(Self { doors, admin, server, state: Arc::new(state) })
+        Ok(Self { doors, admin, server, state: Arc::new(state), hangup })
     }
 
     /// The public addresses, in the order of the configuration, and whether each has TLS.
@@ -119,7 +123,7 @@ impl Gateway {
             House::new(server, ADMIN_PLACES, refused, never),
             Admin(Arc::clone(&self.state)),
         ));
-        let watching = tokio::spawn(reload::watch(Arc::clone(&self.state)));
+        let watching = tokio::spawn(reload::watch(Arc::clone(&self.state), self.hangup));
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
         self.state.drain();

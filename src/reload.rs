@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::state::State;
@@ -13,12 +13,11 @@ use crate::state::State;
 /// swapped symbolic link or a network file system, and a dozen small files cost microseconds.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Watches for ever.
+/// Watches for ever. `hangup` is SIGHUP, listened for since before anybody could know the gateway.
 ///
 /// # Errors
-/// Where SIGHUP cannot be listened for.
-pub async fn watch(state: Arc<State>) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+/// Where looking at a file panicked.
+pub async fn watch(state: Arc<State>, mut hangup: Signal) -> io::Result<()> {
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

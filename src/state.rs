@@ -181,8 +181,11 @@ impl State {
         for (address, certificate) in &self.certificates {
             // By address, so that a listener never gets another one's rules about its clients. Where
             // two ask for a free port of the same host they cannot be told apart, and stay.
+            let twins = self.certificates.iter().filter(|(other, _)| other == address).count();
             let mut named = config.listeners.iter().filter(|listener| listener.address == *address);
-            if let (Some(Listener { tls: Some(tls), .. }), None) = (named.next(), named.next()) {
+            if let (1, Some(Listener { tls: Some(tls), .. }), None) =
+                (twins, named.next(), named.next())
+            {
                 certificate.store(Arc::clone(tls));
             }
         }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Failure, runtime, say, start_logging, told_to_stop};
+use super::{Failure, runtime, say, start_logging, stop_signals, told_to_stop};
 use crate::config;
 use crate::emulator::{Emulator, Options};
 use crate::gateway::Gateway;
@@ -39,8 +39,16 @@ pub(super) fn demo(once: bool) -> Result<(), Failure> {
     start_logging("warn");
     let runtime = runtime(0)?;
     let done = runtime.block_on(async {
+        let signals = stop_signals()?;
         let stage = Stage::set()?;
-        let done = if once { once::once(&stage).await } else { play(&stage).await };
+        let act = async { if once { once::once(&stage).await } else { play(&stage).await } };
+        let done = tokio::select! {
+            done = act => done,
+            () = told_to_stop(signals, 1) => match once {
+                true => Err(Failure::Failed("stopped before all was tried".to_owned())),
+                false => Ok(()),
+            },
+        };
         stage.strike().await;
         done
     });
@@ -48,14 +56,11 @@ pub(super) fn demo(once: bool) -> Result<(), Failure> {
     done
 }
 
-/// Keeps traffic flowing until told to stop.
+/// Keeps traffic flowing. Ends only where that fails.
 async fn play(stage: &Stage) -> Result<(), Failure> {
     traffic::open(stage).await.map_err(Failure::Failed)?;
     stage.invite();
-    tokio::select! {
-        told = traffic::flow(stage) => Err(Failure::Failed(told)),
-        stopped = told_to_stop() => stopped.map_err(Failure::failed),
-    }
+    Err(Failure::Failed(traffic::flow(stage).await))
 }
 
 impl Stage {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Failure, runtime, say, start_logging, told_to_stop};
+use super::{Failure, runtime, say, start_logging, stop_signals, told_to_stop};
 use crate::emulator::{Emulator, Options, Script};
 
 pub(super) fn emulate(
@@ -15,6 +15,7 @@ pub(super) fn emulate(
     start_logging("info");
     let made = keys.is_empty();
     runtime(0)?.block_on(async {
+        let signals = stop_signals()?;
         let emulator =
             Emulator::bind(Options { listen, keys, script }).map_err(|error| {
                 match error.kind() {
@@ -28,7 +29,7 @@ pub(super) fn emulate(
                 say(format_args!("key: {key}"));
             }
         }
-        emulator.run(async { drop(told_to_stop().await) }).await.map_err(Failure::failed)
+        emulator.run(told_to_stop(signals, 1)).await.map_err(Failure::failed)
     })
 }
 

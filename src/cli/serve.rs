@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failure, runtime, start_logging, told_to_stop};
+use super::{Failure, runtime, start_logging, stop_signals, told_to_stop};
 use crate::config;
 use crate::gateway::Gateway;
 
@@ -13,6 +13,7 @@ pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     allow_connections(config.server.max_connections);
     let runtime = runtime(config.server.workers)?;
     let done = runtime.block_on(async {
+        let signals = stop_signals()?;
         let gateway = Gateway::bind(config, loaded.watched)
             .map_err(|told| Failure::Failed(told.join("\n")))?;
         for (address, tls) in gateway.addresses() {
@@ -21,12 +22,13 @@ pub(super) fn serve(path: &Path) -> Result<(), Failure> {
         if let Some(address) = gateway.admin_address() {
             tracing::info!(listener = "admin", %address, tls = false, "listening");
         }
-        let stop = async {
-            if let Err(error) = told_to_stop().await {
-                tracing::error!(%error, "signals cannot be listened for");
+        tokio::select! {
+            done = gateway.run(told_to_stop(signals.clone(), 1)) => done.map_err(Failure::failed),
+            () = told_to_stop(signals, 2) => {
+                tracing::warn!("told to stop again: what is running is cut off");
+                Ok(())
             }
-        };
-        gateway.run(stop).await.map_err(Failure::failed)
+        }
     });
     // Whatever outlived its time is not waited for.
     runtime.shutdown_background();

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{Either, Map};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
@@ -57,7 +57,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Either<S::Future, Map<S::Future, WithoutContent>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -70,18 +70,27 @@ where
         name(request.headers_mut());
         let head = request.method() == Method::HEAD;
         let answer = self.inner.call(Exchange { request, target });
-        if head { answer.map(|answer| answer.map(without_content)).boxed() } else { answer.boxed() }
+        if head {
+            Either::Right(answer.map(without_content as WithoutContent))
+        } else {
+            Either::Left(answer)
+        }
     }
 }
 
+/// What a HEAD does to its answer.
+type WithoutContent = fn(Result<Response<Body>, Infallible>) -> Result<Response<Body>, Infallible>;
+
 /// RFC 9110 §9.3.2: a HEAD is answered with the fields that a GET would have, and no content.
-fn without_content(answer: Response<Body>) -> Response<Body> {
-    let length = answer.body().size_hint().exact();
-    let mut answer = answer.map(|_| Body::Empty);
+fn without_content(
+    answer: Result<Response<Body>, Infallible>,
+) -> Result<Response<Body>, Infallible> {
+    let mut answer = answer?;
+    let length = std::mem::take(answer.body_mut()).size_hint().exact();
     if let Some(length) = length {
         answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    answer
+    Ok(answer)
 }
 
 fn target(request: &Request<Body>, limits: Limits) -> Result<Target, Error> {

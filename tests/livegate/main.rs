@@ -9,10 +9,17 @@
     reason = "a test ends where the unexpected happens, in the support code too"
 )]
 
+mod authority;
 mod azure_h2;
+mod commands;
 mod contract;
 mod docs;
+mod faults;
 mod forwarding;
+mod lifecycle;
 mod malformed;
+mod patience;
+mod relay;
 mod sdk;
 mod support;
+mod tls;

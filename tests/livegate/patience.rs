@@ -20,10 +20,8 @@ fn stage() -> (Upstream, Gateway) {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n");
         [head.into_bytes(), vec![b' '; LONG]].concat()
     });
-    let gateway = Builder::new(&upstream.url())
-        .app("onboarding", TOKEN, &ALL_ROUTES)
-        .more(LIMITS)
-        .start();
+    let gateway =
+        Builder::new(&upstream.url()).app("onboarding", TOKEN, &ALL_ROUTES).more(LIMITS).start();
     (upstream, gateway)
 }
 
@@ -75,7 +73,7 @@ fn who_asks_again_and_again_and_reads_no_answer() {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// RFC 9113 §6.5: nothing to say.
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-/// The same, with SETTINGS_INITIAL_WINDOW_SIZE (4) of 0: nothing may be sent.
+/// The same, with an initial window (setting 4) of 0: nothing may be sent.
 const NO_WINDOW: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
 
 #[test]

@@ -25,7 +25,8 @@ pub(crate) struct Builder {
     scratch: Scratch,
     certs: Certs,
     endpoint: String,
-    roots: String,
+    upstream: String,
+    keyless: bool,
     tls: bool,
     apps: String,
     more: String,
@@ -52,7 +53,8 @@ impl Builder {
             scratch,
             certs,
             endpoint: endpoint.to_owned(),
-            roots: String::new(),
+            upstream: String::new(),
+            keyless: false,
             tls: false,
             apps: String::new(),
             more: String::new(),
@@ -60,8 +62,19 @@ impl Builder {
     }
 
     /// With this authority trusted for the endpoint, beside the system's.
-    pub(crate) fn trusting(mut self, certs: &Certs) -> Self {
-        self.roots = format!("ca_file = {:?}\n", certs.authority);
+    pub(crate) fn trusting(self, certs: &Certs) -> Self {
+        self.upstream(&format!("ca_file = {:?}\n", certs.authority))
+    }
+
+    /// With further lines about the endpoint, such as `timeout = "1s"`.
+    pub(crate) fn upstream(mut self, lines: &str) -> Self {
+        self.upstream.push_str(lines);
+        self
+    }
+
+    /// Without the file `azure.key` that holds [`AZURE_KEY`], so that it starts but is not ready.
+    pub(crate) fn keyless(mut self) -> Self {
+        self.keyless = true;
         self
     }
 
@@ -94,17 +107,20 @@ impl Builder {
         self
     }
 
-    /// Writes the configuration, starts the gateway and waits until it is ready.
+    /// Writes the configuration, starts the gateway and waits until it is ready, or cannot be.
     pub(crate) fn start(self) -> Gateway {
         let config = self.scratch.write("livegate.toml", self.config());
-        self.scratch.write("azure.key", AZURE_KEY);
+        if !self.keyless {
+            self.scratch.write("azure.key", AZURE_KEY);
+        }
         let args = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
         let mut process = Process::livegate(&self.scratch, "gateway", args);
         let public = listening(&mut process, "public", false);
         let secure = self.tls.then(|| listening(&mut process, "public", true));
         let admin = listening(&mut process, "admin", false);
-        process.until("200 from /readyz", |_| {
-            (Request::get("/readyz").send(admin).status == 200).then_some(())
+        let expected = if self.keyless { 503 } else { 200 };
+        process.until(&format!("{expected} from /readyz"), |_| {
+            (Request::get("/readyz").send(admin).status == expected).then_some(())
         });
         Gateway { process, scratch: self.scratch, certs: self.certs, public, secure, admin }
     }
@@ -124,7 +140,7 @@ impl Builder {
              [[upstreams]]\nname = \"emulated\"\nendpoint = {:?}\ntier = \"unlimited\"\n{}\
              [upstreams.keys]\nprimary = {{ file = {:?} }}\n{}{}",
             self.endpoint,
-            self.roots,
+            self.upstream,
             self.scratch.path("azure.key"),
             self.apps,
             self.more

@@ -1,0 +1,425 @@
+//! Whatever goes wrong behind the gateway, an app gets one clear answer: in time, and never half of one as a whole.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::support::emulator::Emulator;
+use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
+use crate::support::http::{Answer, Connection, Request};
+use crate::support::upstream::Upstream;
+
+const SESSIONS: &str = "/face/v1.2/detectLiveness-sessions";
+const SESSION: &str = "/face/v1.2/detectLiveness-sessions/abc";
+const AUDIT: &str = "/face/v1.2-preview.1/detectLiveness/singleModal/sessions/abc/audit";
+const LIST: &str = "/face/v1.2-preview.1/detectLiveness/singleModal/sessions";
+
+/// Marks what Azure says and an app must not hear.
+const PLANTED: &str = "planted-4410";
+
+struct Stage {
+    emulator: Emulator,
+    gateway: Gateway,
+    /// The path of a picture.
+    image: String,
+}
+
+impl Stage {
+    /// With these lines about the upstream.
+    fn set(lines: &str) -> Self {
+        let emulator = Emulator::start();
+        let gateway = Builder::new(&emulator.url())
+            .upstream(&format!("{lines}\n"))
+            .app("onboarding", TOKEN, &ALL_ROUTES)
+            .more("[server]\nstream_timeout = \"1s\"\n")
+            .start();
+        emulator.put_session(&json!({"id": "abc", "final": true, "session_image": true}));
+        let session = emulator.send(Request::get(SESSION)).json();
+        let image = &session["results"]["attempts"][0]["result"]["sessionImageId"];
+        let image = format!("/face/v1.2/sessionImages/{}", image.as_str().unwrap());
+        emulator.control("DELETE", "/emulator/requests", &Value::Null);
+        Self { emulator, gateway, image }
+    }
+
+    /// Works this effect on so many requests; `None` is all of them.
+    fn strike(&self, effect: &Value, times: Option<u32>) {
+        let fault = json!({"times": times, "effect": effect});
+        self.emulator.control("POST", "/emulator/faults", &fault);
+    }
+
+    /// Takes all faults down and forgets what came; how many requests those were.
+    fn calm(&self) -> usize {
+        let came = self.emulator.requests().len();
+        self.emulator.control("DELETE", "/emulator/faults", &Value::Null);
+        self.emulator.control("DELETE", "/emulator/requests", &Value::Null);
+        came
+    }
+
+    /// What every route answers while this goes on, all at once; all is well again at the end.
+    fn everywhere(&self, effect: &Value, tell: impl Fn(&str, &Answer) + Sync) {
+        self.strike(effect, None);
+        thread::scope(|scope| {
+            for (name, request) in self.routes() {
+                let tell = &tell;
+                scope.spawn(move || tell(name, &request.key(TOKEN).send(self.gateway.public)));
+            }
+        });
+        self.calm();
+        let answer = self.gateway.get(LIST);
+        assert_eq!(answer.status, 200, "after {effect}: {}", answer.text());
+        self.calm();
+    }
+
+    fn routes(&self) -> [(&'static str, Request); 6] {
+        let wish = json!({"livenessOperationMode": "Passive", "deviceCorrelationId": "phone"});
+        [
+            ("session", Request::get(SESSION)),
+            ("audit", Request::get(AUDIT)),
+            ("list", Request::get(LIST)),
+            ("image", Request::get(&self.image)),
+            ("create", Request::new("POST", SESSIONS).json(&wish)),
+            ("delete", Request::new("DELETE", &format!("{SESSIONS}/other"))),
+        ]
+    }
+
+    /// The gateway serves on.
+    fn is_well(&self) {
+        self.calm();
+        let answer = self.gateway.get(SESSION);
+        assert_eq!((answer.status, answer.json()["sessionId"].as_str()), (200, Some("abc")));
+        self.calm();
+    }
+}
+
+/// One of the gateway's own errors, whole.
+#[track_caller]
+fn failed(what: &str, answer: &Answer, status: u16, code: &str, proxy_status: &str) {
+    assert_eq!((answer.status, answer.error_code().as_str()), (status, code), "{what}: {answer:?}");
+    assert_eq!(answer.header("x-ms-error-code"), Some(code), "{what}");
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    let expected = format!("livegate; error={proxy_status}");
+    assert_eq!(answer.header("proxy-status"), Some(expected.as_str()), "{what}");
+    let retry_after = (status == 503).then_some("1");
+    assert_eq!(answer.header("retry-after"), retry_after, "{what}");
+    let told = format!("{answer:?}");
+    assert!(!told.contains(PLANTED), "{what}: {told}");
+    assert!(!told.contains("127.0.0.1"), "{what} tells an address: {told}");
+}
+
+#[test]
+fn an_answer_that_does_not_come_in_time() {
+    let stage = Stage::set("timeout = \"1s\"");
+    let late = |name: &str, answer: &Answer| {
+        failed(name, answer, 504, "UpstreamTimeout", "http_response_timeout")
+    };
+    stage.everywhere(&json!({"delay": {"ms": 600_000}}), late);
+    stage.everywhere(&json!("hang"), late);
+    // Its head comes at once, its end never.
+    let drip = json!({"slow_body": {"ms_per_chunk": 600_000, "chunk_bytes": 1}});
+    for target in [SESSION, AUDIT] {
+        stage.strike(&drip, Some(1));
+        late(target, &stage.gateway.get(target));
+    }
+    stage.is_well();
+}
+
+#[test]
+fn an_answer_that_comes_slowly_is_whole() {
+    let stage = Stage::set("timeout = \"60s\"");
+    let whole = stage.gateway.get(SESSION).body;
+    stage.strike(&json!({"delay": {"ms": 50}}), Some(1));
+    let drip = json!({"slow_body": {"ms_per_chunk": 1, "chunk_bytes": 50}});
+    stage.strike(&drip, Some(1));
+    let answer = stage.gateway.get(SESSION);
+    assert_eq!((answer.status, &answer.body), (200, &whole));
+}
+
+/// Only what has no side effects that count twice is sent again.
+#[test]
+fn a_connection_that_broke_is_tried_once_more() {
+    let stage = Stage::set("");
+    for effect in [json!("close"), json!("reset")] {
+        for target in [SESSION, AUDIT, LIST, stage.image.as_str()] {
+            let expected = stage.gateway.get(target);
+            stage.calm();
+            stage.strike(&effect, Some(1));
+            let answer = stage.gateway.get(target);
+            assert_eq!(
+                (answer.status, answer.text()),
+                (200, expected.text()),
+                "{effect}: {target}"
+            );
+            assert_eq!(stage.calm(), 2, "{effect}: {target}");
+        }
+        let (name, create) = stage.routes()[4].clone();
+        stage.strike(&effect, Some(1));
+        let answer = create.key(TOKEN).send(stage.gateway.public);
+        failed(name, &answer, 503, "UpstreamUnavailable", "connection_terminated");
+        assert_eq!(stage.calm(), 1, "{effect}: a create was sent twice");
+    }
+}
+
+#[test]
+fn connections_that_always_break() {
+    let stage = Stage::set("");
+    for effect in [json!("close"), json!("reset")] {
+        stage.everywhere(&effect, |name, answer| {
+            failed(name, answer, 503, "UpstreamUnavailable", "connection_terminated");
+        });
+        stage.strike(&effect, None);
+        stage.gateway.get(SESSION);
+        assert_eq!(stage.calm(), 2, "{effect}: sent more than twice");
+    }
+}
+
+#[test]
+fn an_answer_that_breaks_off() {
+    let stage = Stage::set("");
+    for effect in [
+        json!({"truncated": {}}),
+        json!({"truncated": {"keep_bytes": 0}}),
+        json!({"truncated": {"keep_bytes": 1}}),
+        json!({"truncated": {"reset": true}}),
+    ] {
+        for target in [SESSION, AUDIT] {
+            stage.strike(&effect, Some(1));
+            let answer = stage.gateway.get(target);
+            let what = format!("{effect}: {target}");
+            failed(&what, &answer, 502, "UpstreamInvalidResponse", "http_response_incomplete");
+            assert_eq!(stage.calm(), 1, "{what}: sent again");
+        }
+    }
+    stage.is_well();
+}
+
+#[test]
+fn a_picture_that_breaks_off_does_not_look_whole() {
+    let stage = Stage::set("");
+    let whole = stage.gateway.get(&stage.image).body;
+    for effect in [
+        json!({"truncated": {}}),
+        json!({"truncated": {"keep_bytes": 1}}),
+        json!({"truncated": {"keep_bytes": whole.len() - 1}}),
+        json!({"truncated": {"reset": true}}),
+        json!({"slow_body": {"ms_per_chunk": 600_000, "chunk_bytes": 1}}),
+    ] {
+        stage.strike(&effect, Some(1));
+        let mut connection = Connection::open(stage.gateway.public);
+        let get = format!(
+            "GET {} HTTP/1.1\r\nHost: gw\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n",
+            stage.image
+        );
+        connection.write(get.as_bytes()).unwrap();
+        let answer = connection.read();
+        let error = answer.map(|answer| (answer.status, answer.body.len())).unwrap_err();
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "{effect}: it hangs");
+        assert!(connection.closed(), "{effect}");
+        // Over HTTP/2 it is the stream that breaks.
+        stage.calm();
+        stage.strike(&effect, Some(1));
+        let output = Command::new("curl")
+            .args(["-sS", "--max-time", "60", "--http2-prior-knowledge", "-o", "/dev/null", "-H"])
+            .arg(format!("Ocp-Apim-Subscription-Key: {TOKEN}"))
+            .arg(format!("http://{}{}", stage.gateway.public, stage.image))
+            .output()
+            .unwrap();
+        // 92: an error of the stream's framing layer; 18: less than Content-Length says.
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!([Some(18), Some(92)].contains(&output.status.code()), "{effect}: {told}");
+        stage.is_well();
+    }
+    let answer = stage.gateway.get(&stage.image);
+    assert_eq!((answer.status, &answer.body), (200, &whole));
+}
+
+/// Without a length, only the last chunk tells that an answer is whole.
+#[test]
+fn chunks_that_break_off_do_not_look_whole() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let upstream = Upstream::plain(move |request| match request.target.as_str() {
+        "/face/v1.2/sessionImages/whole" => format!("{head}4\r\nface\r\n0\r\n\r\n").into_bytes(),
+        "/face/v1.2/sessionImages/chunk" => format!("{head}4\r\nfa").into_bytes(),
+        "/face/v1.2/sessionImages/nonsense" => format!("{head}4\r\nface\r\nzz\r\n").into_bytes(),
+        _ => format!("{head}4\r\nface\r\n").into_bytes(),
+    });
+    let gateway = Gateway::before(&upstream.url());
+    let whole = gateway.get("/face/v1.2/sessionImages/whole");
+    assert_eq!((whole.status, whole.text().as_str()), (200, "face"));
+    for id in ["chunk", "nonsense", "end"] {
+        let mut connection = Connection::open(gateway.public);
+        let get = format!(
+            "GET /face/v1.2/sessionImages/{id} HTTP/1.1\r\nHost: gw\r\n\
+             Ocp-Apim-Subscription-Key: {TOKEN}\r\n\r\n"
+        );
+        connection.write(get.as_bytes()).unwrap();
+        let error = connection.read().map(|answer| answer.text()).unwrap_err();
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "{id}: it hangs");
+        assert!(connection.closed(), "{id}");
+    }
+    for id in ["chunk", "nonsense", "end"] {
+        let answer = gateway.get(&format!("{SESSIONS}/{id}"));
+        failed(id, &answer, 502, "UpstreamInvalidResponse", "http_response_incomplete");
+    }
+}
+
+#[test]
+fn what_is_no_http() {
+    let stage = Stage::set("");
+    stage.everywhere(&json!("garbage_http"), |name, answer| {
+        failed(name, answer, 502, "UpstreamInvalidResponse", "http_protocol_error");
+    });
+}
+
+#[test]
+fn an_answer_without_end() {
+    let stage = Stage::set("max_answer = \"64KiB\"");
+    for target in [SESSION, AUDIT] {
+        stage.strike(&json!("endless_body"), Some(1));
+        let answer = stage.gateway.get(target);
+        failed(target, &answer, 502, "UpstreamInvalidResponse", "http_response_body_size");
+    }
+    // What streams has begun before that is known: it breaks.
+    for target in [LIST, stage.image.as_str()] {
+        stage.strike(&json!("endless_body"), Some(1));
+        let mut connection = Connection::open(stage.gateway.public);
+        let get = format!(
+            "GET {target} HTTP/1.1\r\nHost: gw\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n"
+        );
+        connection.write(get.as_bytes()).unwrap();
+        let error = connection.read().map(|answer| answer.body.len()).unwrap_err();
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "{target}: it hangs");
+        assert!(connection.closed(), "{target}");
+    }
+    stage.is_well();
+}
+
+#[test]
+fn an_answer_that_is_compressed_unasked() {
+    let stage = Stage::set("");
+    for target in [SESSION, AUDIT] {
+        let expected = stage.gateway.get(target);
+        stage.strike(&json!("gzip"), Some(1));
+        let answer = stage.gateway.get(target);
+        assert_eq!((answer.status, answer.text()), (200, expected.text()), "{target}");
+        assert_eq!(answer.header("content-encoding"), None, "{target}");
+        let length = answer.body.len().to_string();
+        assert_eq!(answer.header("content-length"), Some(length.as_str()), "{target}");
+    }
+    // What streams passes as it is, and says so.
+    let whole = stage.gateway.get(&stage.image);
+    stage.strike(&json!("gzip"), Some(1));
+    let packed = stage.gateway.get(&stage.image);
+    assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")));
+    let mut unpacked = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(packed.body.as_slice());
+    std::io::Read::read_to_end(&mut reader, &mut unpacked).unwrap();
+    assert_eq!(unpacked, whole.body);
+}
+
+#[test]
+fn a_key_that_azure_refuses() {
+    let stage = Stage::set("");
+    for form in ["face", "apim", "apim_no_code"] {
+        let status = json!({"status": 401, "form": form, "message": PLANTED, "retry_after": "77"});
+        let with_headers =
+            json!({"headers": {"add": [["WWW-Authenticate", PLANTED], ["X-A", PLANTED]]}});
+        stage.strike(&with_headers, None);
+        stage.everywhere(&json!({"status": status}), |name, answer| {
+            let what = format!("401 of {form}: {name}");
+            failed(&what, answer, 502, "UpstreamUnauthorized", "proxy_configuration_error");
+            assert_eq!(answer.header("apim-request-id"), None, "{what}");
+        });
+    }
+    let body =
+        json!({"status": 401, "body": format!("<p>{PLANTED}</p>"), "content_type": "text/html"});
+    stage.strike(&json!({"status": body}), Some(1));
+    let answer = stage.gateway.get(SESSION);
+    failed("HTML", &answer, 502, "UpstreamUnauthorized", "proxy_configuration_error");
+    let disabled = json!({
+        "status": 403, "code": "AuthenticationTypeDisabled", "form": "face", "message": PLANTED
+    });
+    stage.strike(&json!({"status": disabled}), Some(1));
+    let answer = stage.gateway.get(SESSION);
+    failed("disabled", &answer, 502, "UpstreamUnauthorized", "proxy_configuration_error");
+}
+
+#[test]
+fn what_azure_says_passes_byte_for_byte() {
+    let stage = Stage::set("");
+    for status in [
+        json!({"status": 400}),
+        json!({"status": 403, "code": "UnsupportedFeature", "message": "Missing approval."}),
+        json!({"status": 403, "form": "apim", "code": "403", "message": "Out of call volume quota."}),
+        json!({"status": 403, "form": "apim_no_code", "message": "Access denied due to Virtual Network."}),
+        json!({"status": 403, "form": "apim", "body": "<p>Forbidden</p>", "content_type": "text/html"}),
+        json!({"status": 404}),
+        json!({"status": 409}),
+        json!({"status": 415}),
+        json!({"status": 429}),
+        json!({"status": 429, "retry_after": "26"}),
+        json!({"status": 429, "retry_after": "Fri, 31 Dec 2027 23:59:59 GMT", "form": "apim"}),
+        json!({"status": 500}),
+        json!({"status": 500, "body": ""}),
+        json!({"status": 502}),
+        json!({"status": 503}),
+        json!({"status": 503, "retry_after": "5", "body": "busy\u{e9}", "content_type": "text/plain"}),
+        json!({"status": 504}),
+    ] {
+        let effect = json!({"status": status});
+        for (name, request) in stage.routes() {
+            stage.strike(&effect, Some(2));
+            let direct = stage.emulator.send(request.clone());
+            let answer = request.key(TOKEN).send(stage.gateway.public);
+            let what = format!("{status}: {name}");
+            assert_eq!(answer.status, direct.status, "{what}");
+            assert_eq!(answer.status, status["status"], "{what}");
+            assert_eq!(answer.text(), direct.text(), "{what}");
+            assert_eq!(answer.body, direct.body, "{what}");
+            for field in ["content-type", "x-ms-error-code", "retry-after"] {
+                assert_eq!(answer.header(field), direct.header(field), "{what}: {field}");
+            }
+            assert_eq!(answer.header("retry-after"), status["retry_after"].as_str(), "{what}");
+            assert!(answer.header("apim-request-id").is_some(), "{what}");
+            assert_eq!(answer.header("proxy-status"), None, "{what}");
+            assert_eq!(stage.calm(), 2, "{what}: sent again");
+        }
+    }
+}
+
+#[test]
+fn json_that_breaks_off_is_azures_own() {
+    let stage = Stage::set("");
+    for (name, request) in stage.routes() {
+        stage.strike(&json!("garbage_json"), Some(2));
+        let direct = stage.emulator.send(request.clone());
+        assert!(serde_json::from_slice::<Value>(&direct.body).is_err(), "{name}");
+        let answer = request.key(TOKEN).send(stage.gateway.public);
+        assert_eq!((answer.status, answer.text()), (200, direct.text()), "{name}");
+        stage.calm();
+    }
+}
+
+#[test]
+fn nobody_listens() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::before(&format!("http://{nobody}"));
+    let wish = json!({"livenessOperationMode": "Passive", "deviceCorrelationId": "phone"});
+    for request in [
+        Request::get(SESSION),
+        Request::get(AUDIT),
+        Request::get("/face/v1.2/sessionImages/abc"),
+        Request::new("POST", SESSIONS).json(&wish),
+        Request::new("DELETE", SESSION),
+    ] {
+        let request = request.key(TOKEN);
+        let answer = request.send(gateway.public);
+        let what = request.method();
+        failed(what, &answer, 503, "UpstreamUnavailable", "connection_refused");
+        assert!(answer.text().contains("nobody listens there"), "{}", answer.text());
+    }
+    // Azure's health is no part of the gateway's own.
+    assert_eq!(Request::get("/readyz").send(gateway.admin).status, 200);
+}
