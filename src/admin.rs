@@ -49,9 +49,8 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
     if *method != allowed && !head && known(path) {
         let mut refused =
             text(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("{path} has {allowed}\n"));
-        if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
-            refused.headers_mut().insert(ALLOW, allowed);
-        }
+        let allow = if allowed == Method::GET { "GET, HEAD" } else { "POST" };
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         return refused;
     }
     let answer = match path {

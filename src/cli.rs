@@ -24,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 /// A gateway in front of Azure AI Face liveness sessions.
 #[derive(Debug, Parser)]
 #[command(name = "livegate", version, arg_required_else_help = true)]
+#[command(after_help = "Example: livegate demo")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

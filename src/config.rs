@@ -131,6 +131,8 @@ pub struct Loaded {
     /// The configuration, or all mistakes at once. A key that cannot be read is not among them, since
     /// the gateway starts without it: see [`Config::key_mistakes`].
     pub config: Result<Config, Mistakes>,
+    /// The keys that cannot be read, whether or not the rest is right.
+    pub keyless: Vec<Mistake>,
     /// Every file that was looked at, good or bad: a change of one of them is a reason to read again.
     pub watched: Watched,
 }

@@ -1,7 +1,9 @@
 //! Sends a request once more where its connection broke before an answer began.
 //!
-//! A kept connection may be closed by Azure at the moment it is used again, and nobody is to blame. Only requests
-//! without content and without side effects that could count twice are sent again (RFC 9110 §9.2.2), and only once.
+//! A kept connection may be closed by Azure at the moment it is used again, and nobody is to blame. Only
+//! requests without content that mean the same when they come twice are sent again (RFC 9110 §9.2.2), and
+//! only once. Whether the first try was heard cannot be known: a DELETE that was heard is answered with
+//! 404 the second time, and a connection that was new is tried again as well.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -6,11 +6,14 @@ use super::{Failure, say};
 use crate::config::{self, Mistakes};
 
 pub(super) fn check(path: &Path, json: bool) -> Result<(), Failure> {
-    // A gateway starts without its keys, and waits for them; who asks for a check wants to know.
-    let (mistakes, warnings) = match config::load(path).config {
-        Ok(config) => (config.key_mistakes(), config.warnings),
+    let loaded = config::load(path);
+    let (mut mistakes, warnings) = match loaded.config {
+        Ok(config) => (Vec::new(), config.warnings),
         Err(mistakes) => (mistakes.0, Vec::new()),
     };
+    // A gateway starts without its keys, and waits for them; who asks for a check wants to know.
+    mistakes.extend(loaded.keyless);
+    mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     if json {
         let report = serde_json::json!({ "ok": mistakes.is_empty(), "mistakes": mistakes, "warnings": warnings });
         say(format_args!("{report:#}"));
@@ -25,9 +28,7 @@ pub(super) fn check(path: &Path, json: bool) -> Result<(), Failure> {
             say(format_args!("{} is good", path.display()));
             Ok(())
         }
-        false if json => {
-            Err(Failure::Wrong(format!("{}: {} mistakes", path.display(), mistakes.len())))
-        }
+        false if json => Err(Failure::Wrong(format!("{} has mistakes", path.display()))),
         false => Err(Failure::Wrong(Mistakes(mistakes).to_string())),
     }
 }

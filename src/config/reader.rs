@@ -19,6 +19,8 @@ pub(super) struct Source<'a> {
     pub(super) text: &'a str,
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
     pub(super) mistakes: RefCell<Vec<Mistake>>,
+    /// Keys that cannot be read: no mistakes of the file, but worth telling.
+    pub(super) keyless: RefCell<Vec<Mistake>>,
 }
 
 impl Source<'_> {

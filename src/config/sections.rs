@@ -30,11 +30,11 @@ pub(super) fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
     let text = content.and_then(|content| {
         String::from_utf8(content).map_err(|_| "this file is not UTF-8".to_owned())
     });
-    let config = match &text {
+    let (config, keyless) = match &text {
         Ok(text) => checked(path, text, environment, &files),
-        Err(told) => Err(Mistakes(vec![Mistake::at(path, "", 0..0, told)])),
+        Err(told) => (Err(Mistakes(vec![Mistake::at(path, "", 0..0, told)])), Vec::new()),
     };
-    Loaded { config, watched: files.into_watched() }
+    Loaded { config, keyless, watched: files.into_watched() }
 }
 
 fn checked(
@@ -42,8 +42,9 @@ fn checked(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
     files: &Files,
-) -> Result<Config, Mistakes> {
-    let source = Source { file: path, text, environment, mistakes: RefCell::default() };
+) -> (Result<Config, Mistakes>, Vec<Mistake>) {
+    let (mistakes, keyless) = (RefCell::default(), RefCell::default());
+    let source = Source { file: path, text, environment, mistakes, keyless };
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         source.report(error.span().unwrap_or(0..0), error.message());
@@ -54,7 +55,8 @@ fn checked(
     let config = if readable { document_of(&root, path, files) } else { None };
     let mut mistakes = source.mistakes.into_inner();
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
-    config.filter(|_| mistakes.is_empty()).ok_or(Mistakes(mistakes))
+    let config = config.filter(|_| mistakes.is_empty()).ok_or(Mistakes(mistakes));
+    (config, source.keyless.into_inner())
 }
 
 fn document_of(root: &Table<'_>, path: &Path, files: &Files) -> Option<Config> {

@@ -190,3 +190,13 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         assert!(!told.contains("SECRETKEY"), "{told}");
     }
 }
+
+#[test]
+fn a_missing_key_is_told_beside_the_mistakes_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("livegate.toml");
+    std::fs::write(&path, GOOD.replace("127.0.0.1:8080", "nowhere")).unwrap();
+    let loaded = load(&path, &|_| None);
+    assert_eq!(loaded.config.unwrap_err().0.len(), 1);
+    assert_eq!(loaded.keyless.len(), 2);
+}

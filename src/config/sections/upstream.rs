@@ -137,7 +137,9 @@ fn slot(value: &Value<'_>, files: &Files) -> Option<Slot> {
     };
     let key = read.and_then(|text| Secret::parse(&text).map_err(str::to_owned));
     let mistake = |message| Mistake::at(file_of(&place), place.source.text, place.span(), message);
-    Some(Slot { key: key.map_err(mistake) })
+    let key = key.map_err(mistake);
+    value.source.keyless.borrow_mut().extend(key.as_ref().err().cloned());
+    Some(Slot { key })
 }
 
 fn file_of<'a>(value: &Value<'a>) -> &'a Path {
