@@ -4,11 +4,13 @@
 mod bench;
 mod document;
 mod samples;
+mod twin;
 
 use serde_json::json;
 
-use self::bench::{Bench, Twin};
+use self::bench::Bench;
 use self::document::Document;
+use self::twin::Twin;
 use crate::support::http::{Answer, Headers};
 
 #[test]

@@ -9,6 +9,7 @@
     reason = "a test ends where the unexpected happens, in the support code too"
 )]
 
+mod admin;
 mod authority;
 mod azure_h2;
 mod commands;
@@ -20,6 +21,7 @@ mod lifecycle;
 mod malformed;
 mod patience;
 mod relay;
+mod reload;
 mod sdk;
 mod support;
 mod tls;

@@ -3,33 +3,9 @@
 use serde_json::{Value, json};
 
 use super::document::Document;
+use super::twin::*;
 use crate::support::emulator::Emulator;
 use crate::support::http::{Answer, Request};
-
-/// One of the API's two operations.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Twin {
-    preview: &'static str,
-    ga: &'static str,
-    name: &'static str,
-}
-
-impl Twin {
-    pub(super) const PLAIN: Self = Self {
-        preview: "/detectLiveness/singleModal/sessions",
-        ga: "/detectLiveness-sessions",
-        name: "liveness",
-    };
-    pub(super) const VERIFY: Self = Self {
-        preview: "/detectLivenessWithVerify/singleModal/sessions",
-        ga: "/detectLivenessWithVerify-sessions",
-        name: "liveness_with_verify",
-    };
-
-    fn verifies(self) -> bool {
-        self.name == Self::VERIFY.name
-    }
-}
 
 pub(super) struct Bench {
     emulator: Emulator,
@@ -409,27 +385,4 @@ impl Bench {
             Some(id) => usize::try_from(id).unwrap(),
         }
     }
-}
-
-fn fields() -> Value {
-    json!({
-        "livenessOperationMode": "Passive",
-        "deviceCorrelationId": "device-0123",
-        "authTokenTimeToLiveInSeconds": 60,
-    })
-}
-
-/// A form of parts: name, file name, content.
-fn form(request: Request, parts: &[(&str, Option<&str>, &[u8])]) -> Request {
-    let mut body = Vec::new();
-    for (name, file, content) in parts {
-        let file = file.map_or_else(String::new, |file| format!("; filename=\"{file}\""));
-        let head =
-            format!("--seam\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--seam--\r\n");
-    request.body("multipart/form-data; boundary=seam", body)
 }
