@@ -66,6 +66,17 @@ fn sigint_lets_running_requests_end() {
     stops_in_order("INT");
 }
 
+/// A request that has reached the emulator and is never answered.
+fn hang(emulator: &Emulator, gateway: &Gateway) -> Connection {
+    emulator.strike_once(&json!("hang"));
+    let mut connection = Connection::open(gateway.public);
+    let get =
+        format!("GET {SESSION} HTTP/1.1\r\nHost: gw\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n");
+    connection.write(get.as_bytes()).unwrap();
+    wait::until(|| (emulator.requests().len() == 1).then_some(())).unwrap();
+    connection
+}
+
 #[test]
 fn what_does_not_end_in_time_is_cut_off() {
     let emulator = Emulator::start();
@@ -75,12 +86,7 @@ fn what_does_not_end_in_time_is_cut_off() {
         .upstream("timeout = \"15s\"\n")
         .more("[server]\ndrain_timeout = \"100ms\"\n")
         .start();
-    emulator.strike_once(&json!("hang"));
-    let mut connection = Connection::open(gateway.public);
-    let get =
-        format!("GET {SESSION} HTTP/1.1\r\nHost: gw\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n");
-    connection.write(get.as_bytes()).unwrap();
-    wait::until(|| (emulator.requests().len() == 1).then_some(())).unwrap();
+    let mut connection = hang(&emulator, &gateway);
     assert_eq!(gateway.terminate().code(), Some(0), "{}", gateway.process.stderr());
     let answer = connection.read();
     assert!(answer.is_err(), "{answer:?}");
@@ -96,12 +102,7 @@ fn a_second_signal_cuts_off_at_once() {
         .upstream("timeout = \"10m\"\n")
         .more("[server]\ndrain_timeout = \"1h\"\n")
         .start();
-    emulator.strike_once(&json!("hang"));
-    let mut connection = Connection::open(gateway.public);
-    let get =
-        format!("GET {SESSION} HTTP/1.1\r\nHost: gw\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n");
-    connection.write(get.as_bytes()).unwrap();
-    wait::until(|| (emulator.requests().len() == 1).then_some(())).unwrap();
+    let _connection = hang(&emulator, &gateway);
     gateway.process.signal("TERM");
     wait::until(|| refused(gateway.public).then_some(())).unwrap();
     gateway.process.signal("INT");
