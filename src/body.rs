@@ -53,7 +53,8 @@ pub enum BodyError {
 impl Body {
     /// A body that streams: at most `limit` bytes, within `time` from now.
     pub fn stream(inner: Source, limit: u64, time: Duration) -> Self {
-        if inner.is_end_stream() {
+        // Over HTTP/2 the end of nothing may come later than its length.
+        if inner.is_end_stream() || inner.size_hint().exact() == Some(0) {
             return Self::Empty;
         }
         Self::Stream(Box::new(Stream { inner, left: limit, deadline: Box::pin(sleep(time)) }))

@@ -31,7 +31,7 @@ const TOWARDS_AZURE: [HeaderName; 10] = [
 ];
 
 /// Fields of an answer that stay with the gateway.
-const NOT_TOWARDS_APP: [HeaderName; 18] = [
+const NOT_TOWARDS_APP: [HeaderName; 21] = [
     // RFC 9110 §7.6.1: these belong to one connection.
     CONNECTION,
     TE,
@@ -54,6 +54,10 @@ const NOT_TOWARDS_APP: [HeaderName; 18] = [
     ALT_SVC,
     LOCATION,
     HeaderName::from_static("x-ms-original-url"),
+    // The gateway's own verdicts: nobody else gives them.
+    HeaderName::from_static("liveness-decision"),
+    HeaderName::from_static("liveness-digest"),
+    HeaderName::from_static("liveness-verify-image"),
 ];
 
 /// Names a request, where its app has not: every log line and every call to Azure can then be found by
@@ -78,7 +82,7 @@ pub fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
     let connection = from.contains_key(CONNECTION);
     for name in &TOWARDS_AZURE {
         // RFC 9110 §7.6.1: what Connection names is for the gateway alone.
-        if connection && connection_options(from).any(|option| name == option) {
+        if connection && is_named(from, name) {
             continue;
         }
         for value in from.get_all(name) {
@@ -86,6 +90,7 @@ pub fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
         }
     }
     let trace = from.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
+    let trace = trace.filter(|_| !is_named(from, &TRACEPARENT));
     if trace.is_none() {
         headers.remove(&TRACESTATE);
     }
@@ -107,16 +112,21 @@ const fn via(version: Version) -> HeaderValue {
 
 /// Takes out of an answer what must not reach the app.
 pub fn towards_app(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> =
-        connection_options(headers).filter_map(|name| name.parse().ok()).collect();
+    let options = connection_options(headers);
+    let named: Vec<_> = options.filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
     for name in named.iter().chain(&NOT_TOWARDS_APP) {
         headers.remove(name);
     }
 }
 
-fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
+/// Bytes, since one option that is no name must not hide the others.
+fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
+    connection_options(headers).any(|option| option.eq_ignore_ascii_case(name.as_ref()))
 }
 
 /// W3C Trace Context §3.2: version, trace id, parent id and flags, in lower-case hex; neither id all zero.
@@ -247,6 +257,7 @@ mod tests {
             ("alt-svc", "h3"),
             ("x-ms-original-url", "https://face"),
             ("location", "https://face"),
+            ("liveness-decision", "realface"),
         ]);
         towards_app(&mut headers);
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use http::uri::{PathAndQuery, Uri};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper_util::client::legacy;
 use tokio::time::error::Elapsed;
 
@@ -33,7 +33,9 @@ pub async fn send(
             attempt.failed(&error);
             Err(error)
         }
-        Ok(answer) => {
+        Ok(mut answer) => {
+            // RFC 9112 §2.3: towards the app the gateway speaks its own version.
+            *answer.version_mut() = Version::default();
             attempt.head(answer.status());
             Ok(answer.map(|body| Source::azure(body, attempt)))
         }

@@ -4,6 +4,7 @@
 //! which is a GET whose content stays at home.
 
 use http::header::CONTENT_LENGTH;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use http_body::Body as _;
 use std::convert::Infallible;
@@ -120,15 +121,30 @@ fn target(request: &Request<Body>, limits: Limits) -> Result<Target, Error> {
     Ok(Target { route, resource, page })
 }
 
-/// RFC 9112 §3.2: a request has exactly one `Host`. The HTTP library lets the others through; where a
-/// length and chunks contradict each other it takes the chunks and closes the connection afterwards, as
-/// §6.3 allows.
+/// RFC 9112 §3.2: a request has exactly one `Host`, and that is one; §6.1: what is coded in a way that nobody
+/// here undoes has no meaning. The HTTP library lets the others through; where a length and chunks
+/// contradict each other it takes the chunks and closes the connection afterwards, as §6.3 allows.
 fn well_formed(request: &Request<Body>) -> Result<(), Error> {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() || (host.is_none() && request.version() == Version::HTTP_11) {
         return Err(Error::BadArgument("A request must have exactly one Host field."));
     }
+    if host.is_some_and(|host| !is_host(host.as_bytes())) {
+        return Err(Error::BadArgument("The Host field must be a host and a port."));
+    }
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let chunked =
+        codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !chunked || codings.next().is_some() {
+        return Err(Error::BadArgument("A body can be sent in chunks, and in no other coding."));
+    }
     Ok(())
+}
+
+/// Nothing is a host too: RFC 9112 §3.2 has it sent for a target without one.
+fn is_host(value: &[u8]) -> bool {
+    value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
 }
 
 fn route(method: &Method, resource: &Resource) -> Result<Route, Error> {

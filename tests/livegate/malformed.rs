@@ -212,6 +212,12 @@ fn what_is_not_http() {
     let key = format!("Ocp-Apim-Subscription-Key: {TOKEN}\r\n");
     let get = format!("GET {SESSION} HTTP/1.1\r\n");
     for (what, bytes) in [
+        ("a Host that is none", format!("{get}Host: a b/c\r\n{key}\r\n")),
+        ("a Host with a user", format!("{get}Host: a@b\r\n{key}\r\n")),
+        (
+            "a coding under the chunks",
+            format!("{get}Host: a\r\n{key}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        ),
         ("no Host", format!("{get}{key}\r\n")),
         ("two Hosts", format!("{get}Host: a\r\nHost: a\r\n{key}\r\n")),
         ("no version", format!("GET {SESSION}\r\nHost: a\r\n{key}\r\n")),

@@ -113,6 +113,11 @@ fn plain_http_is_for_loopback_only() {
         ("https://user@face.test", false),
         ("ftp://127.0.0.1", false),
         ("face.test", false),
+        ("https://face.test:443", true),
+        ("https://:443", false),
+        ("https://face.test:", false),
+        ("https://face.test:0", false),
+        ("https://face.test:99999", false),
     ] {
         let told = read(&GOOD.replace("https://face.cognitiveservices.azure.com", endpoint));
         assert_eq!(told.is_ok(), good, "{endpoint} {told:?}");

@@ -63,9 +63,12 @@ fn endpoint(text: &str) -> Option<(Scheme, Authority)> {
     let bare = matches!(uri.path(), "" | "/")
         && uri.query().is_none()
         && !authority.as_str().contains('@');
+    let port = authority.port_u16().is_some_and(|port| port > 0);
+    let reachable =
+        !authority.host().is_empty() && (port || authority.as_str() == authority.host());
     let secure =
         scheme == Scheme::HTTPS || (scheme == Scheme::HTTP && is_loopback(authority.host()));
-    (bare && secure).then_some((scheme, authority))
+    (bare && reachable && secure).then_some((scheme, authority))
 }
 
 fn is_loopback(host: &str) -> bool {
