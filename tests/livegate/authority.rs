@@ -121,6 +121,34 @@ fn azure_gets_no_field_that_is_not_on_the_list() {
     assert!(!told.contains(PLANTED) && !told.contains(TOKEN), "{told}");
 }
 
+/// RFC 9110 §7.6.1. One option that is no name hides no other; and what only the gateway gives is not taken away.
+#[test]
+fn azure_gets_nothing_that_connection_names() {
+    let (emulator, gateway) = stage();
+    let get = || {
+        Request::get(&format!("{SESSIONS}/abc"))
+            .key(TOKEN)
+            .header("Accept-Language", PLANTED)
+            .header("traceparent", TRACE)
+            .header("tracestate", PLANTED)
+    };
+    let named = "Traceparent ,ACCEPT-LANGUAGE";
+    for options in [named.to_owned(), format!("{named}, \u{e9}"), format!("\u{e9}, {named}")] {
+        assert_eq!(get().header("Connection", &options).send(gateway.public).status, 200);
+        let arrived = arrived(&emulator);
+        assert!(!arrived.to_string().contains(PLANTED), "{options}: {arrived}");
+        let trace = field(&arrived, "traceparent");
+        assert!(trace != TRACE && trace.len() == TRACE.len(), "{options}: {trace}");
+    }
+    let ours = "ocp-apim-subscription-key, host, via, accept-encoding, content-length";
+    assert_eq!(get().header("Connection", ours).send(gateway.public).status, 200);
+    let arrived = arrived(&emulator);
+    assert_eq!(field(&arrived, "ocp-apim-subscription-key"), AZURE_KEY);
+    assert_eq!(field(&arrived, "host"), emulator.address.to_string());
+    assert_eq!(field(&arrived, "via"), "1.1 livegate");
+    assert_eq!(field(&arrived, "accept-encoding"), "identity");
+}
+
 #[test]
 fn azure_gets_no_field_with_a_create_that_is_not_on_the_list() {
     let (emulator, gateway) = stage();
@@ -247,7 +275,7 @@ fn azure_gets_its_own_spelling_of_a_path() {
 }
 
 /// Fields of an answer that stay with the gateway, those that Azure's own answers could have.
-const KEPT: [(&str, &str); 16] = [
+const KEPT: [(&str, &str); 19] = [
     ("Set-Cookie", PLANTED),
     ("Set-Cookie2", PLANTED),
     ("Connection", "X-Hop, X-Hop-2"),
@@ -264,6 +292,10 @@ const KEPT: [(&str, &str); 16] = [
     ("Clear-Site-Data", PLANTED),
     ("TE", PLANTED),
     ("x-ms-original-url", PLANTED),
+    // Only the gateway gives verdicts.
+    ("Liveness-Decision", PLANTED),
+    ("Liveness-Digest", PLANTED),
+    ("Liveness-Verify-Image", PLANTED),
 ];
 
 const PASSED: [(&str, &str); 5] = [

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
@@ -75,6 +76,34 @@ fn hang(emulator: &Emulator, gateway: &Gateway) -> Connection {
     connection.write(get.as_bytes()).unwrap();
     wait::until(|| (emulator.requests().len() == 1).then_some(())).unwrap();
     connection
+}
+
+#[test]
+fn streams_of_http_2_end_too() {
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let azure = Upstream::plain(move |_| {
+        gate.lock().unwrap().recv().unwrap();
+        upstream::answer(200, &[("Content-Type", "application/json")], b"{\"late\":true}")
+    });
+    let mut gateway = Gateway::before(&azure.url());
+    let public = gateway.public;
+    let running = Command::new("curl")
+        .args(["-sS", "--max-time", "60", "--http2-prior-knowledge", "-H"])
+        .arg(format!("Ocp-Apim-Subscription-Key: {TOKEN}"))
+        .args(["-w", " %{http_version} %{response_code}"])
+        .arg(format!("http://{public}{SESSION}"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait::until(|| (azure.recorded().len() == 1).then_some(())).unwrap();
+    gateway.process.signal("TERM");
+    wait::until(|| refused(public).then_some(())).unwrap();
+    release.send(()).unwrap();
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"late\":true} 2 200");
+    assert_eq!(gateway.process.exit().code(), Some(0), "{}", gateway.process.stderr());
+    assert!(!gateway.process.stderr().contains(CUT), "{}", gateway.process.stderr());
 }
 
 #[test]

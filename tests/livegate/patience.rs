@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use crate::support::frames::{END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame, literal};
 use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
 use crate::support::upstream::Upstream;
 use crate::support::wait;
@@ -70,10 +71,7 @@ fn who_asks_again_and_again_and_reads_no_answer() {
     wait::until(|| gets_in(gateway.public).then_some(())).unwrap();
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// RFC 9113 §6.5: nothing to say.
-const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-/// The same, with an initial window (setting 4) of 0: nothing may be sent.
+/// RFC 9113 §6.5: an initial window (setting 4) of 0: nothing may be sent.
 const NO_WINDOW: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
 
 #[test]
@@ -81,16 +79,6 @@ fn who_begins_http2_and_falls_silent() {
     let (_upstream, gateway) = stage();
     loses_its_place(&gateway, PREFACE);
     loses_its_place(&gateway, &[PREFACE, SETTINGS].concat());
-}
-
-/// HPACK (RFC 7541 §6.2.2): a field as it is, with its name.
-fn literal(name: &str, value: &str) -> Vec<u8> {
-    let mut field = vec![0];
-    for text in [name, value] {
-        field.push(u8::try_from(text.len()).unwrap());
-        field.extend_from_slice(text.as_bytes());
-    }
-    field
 }
 
 #[test]
@@ -104,8 +92,6 @@ fn who_gives_http2_no_window() {
         literal("ocp-apim-subscription-key", TOKEN),
     ]
     .concat();
-    // HEADERS (1) with END_STREAM and END_HEADERS (5), on stream 1.
-    let length = u8::try_from(fields.len()).unwrap();
-    let head = [0, 0, length, 1, 5, 0, 0, 0, 1];
-    loses_its_place(&gateway, &[PREFACE, NO_WINDOW, &head, &fields].concat());
+    let head = frame(HEADERS, END_STREAM | END_HEADERS, &fields);
+    loses_its_place(&gateway, &[PREFACE, NO_WINDOW, &head].concat());
 }

@@ -185,7 +185,7 @@ fn read_answer(stream: &mut impl BufRead) -> io::Result<Answer> {
 }
 
 /// First line and headers of a message.
-pub(super) fn read_head(stream: &mut impl BufRead) -> io::Result<(String, Headers)> {
+pub(crate) fn read_head(stream: &mut impl BufRead) -> io::Result<(String, Headers)> {
     let first = read_line(stream)?;
     let mut headers = Headers::default();
     loop {

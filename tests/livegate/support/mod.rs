@@ -2,6 +2,7 @@
 
 pub(crate) mod certs;
 pub(crate) mod emulator;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod process;
