@@ -152,14 +152,18 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
         }
         let preview = "face/v1.2-preview.1/detectLiveness/singleModal/sessions";
         let (_, id) = traffic::SESSIONS[0];
-        say(format_args!("  # its audit list\n  curl -si {gateway}/{preview}/{id}/audit {key}\n"));
+        say(format_args!(
+            "  # the audit list of the first session\n  curl -si {gateway}/{preview}/{id}/audit {key}\n"
+        ));
         say(format_args!(
             "  # without a token\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{id}\n"
         ));
         say(format_args!(
             "  # what the gateway counts, and how it is\n  curl -s {admin}/metrics\n  curl -s {admin}/\n"
         ));
-        say("An SDK works as it is: this address as endpoint, this token as key. Ctrl-C ends it.");
+        say(
+            "The demo keeps asking by itself, so that the counters move. An SDK works as it is: this address as\nendpoint, this token as key. Ctrl-C ends it.",
+        );
     }
 
     /// Stops everything and leaves nothing behind.
