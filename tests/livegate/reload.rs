@@ -179,6 +179,31 @@ fn a_bad_new_configuration_is_refused_whole() {
 }
 
 #[test]
+fn a_refused_reload_tells_no_secret() {
+    const SECRET: &str = "9f3cSecretAzureKey7d21";
+    let stage = Stage::set();
+    let config = fs::read_to_string(stage.gateway.scratch.path("livegate.toml")).unwrap();
+    for (good, bad) in [
+        ("tier = \"unlimited\"", format!("tier = \"{SECRET}\"")),
+        ("tier = \"unlimited\"", format!("\"{SECRET}\" = 1")),
+        ("primary = {", format!("secondary = \"{SECRET}\"\nprimary = {{")),
+        ("endpoint = \"http://", format!("endpoint = \"http://{SECRET}@")),
+        (&hash(TOKEN), SECRET.to_owned()),
+    ] {
+        assert!(config.contains(good), "{good} is not in {config}");
+        put(&stage.gateway.scratch.path("livegate.toml"), config.replace(good, &bad));
+        let answer = stage.reload();
+        assert_eq!(answer.status, 422, "{bad}");
+        let page = |path| Request::get(path).send(stage.gateway.admin).text();
+        let pages = page("/status") + &page("/") + &page("/metrics") + &answer.text();
+        assert!(pages.contains("livegate.toml"), "{bad}: {pages}");
+        let told = pages + &stage.gateway.process.stderr();
+        assert!(told.contains("refused") && !told.contains(SECRET), "{bad}: {told}");
+        assert!(stage.takes(TOKEN), "{bad}");
+    }
+}
+
+#[test]
 fn what_a_refused_reload_lacked_is_waited_for() {
     let stage = Stage::set();
     stage.exchange(&[

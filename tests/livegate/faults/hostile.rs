@@ -2,11 +2,15 @@
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::stage::{SESSIONS, failed};
+use crate::support::certs::Certs;
 use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
 use crate::support::http::{Answer, Request, read_head};
+use crate::support::scratch::Scratch;
 use crate::support::upstream::Upstream;
 
 /// What an app is told for an upstream's bytes, as a session and as a picture.
@@ -22,11 +26,15 @@ fn told(bytes: &[u8]) -> [Answer; 2] {
 }
 
 /// Answers each request with its own target; whatever is `more` goes out with it, on a connection that stays open.
-fn talkative(more: &'static [u8]) -> String {
+/// Its address, and how many connections it has been asked for.
+fn talkative(more: &'static [u8]) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
     thread::spawn(move || {
         for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
             let mut stream = BufReader::new(stream.unwrap());
             thread::spawn(move || {
                 while let Ok((line, _)) = read_head(&mut stream) {
@@ -41,18 +49,15 @@ fn talkative(more: &'static [u8]) -> String {
             });
         }
     });
-    format!("http://{address}")
+    (format!("http://{address}"), connections)
 }
 
 /// A second answer in the same bytes would be the next app's, if the connection were used again.
 #[test]
 fn an_answer_that_nobody_asked_for_is_given_to_nobody() {
-    for more in [
-        &b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"[..],
-        b"HTTP/1.1 200 OK\r\n",
-        b"more than its length",
-    ] {
-        let gateway = Gateway::before(&talkative(more));
+    let ask = |more| {
+        let (url, connections) = talkative(more);
+        let gateway = Gateway::before(&url);
         for number in 0..20 {
             for kind in [SESSIONS, "/face/v1.2/sessionImages"] {
                 let target = format!("{kind}/s-{number}");
@@ -60,7 +65,17 @@ fn an_answer_that_nobody_asked_for_is_given_to_nobody() {
                 assert_eq!((answer.status, answer.text()), (200, target));
             }
         }
+        connections.load(Ordering::SeqCst)
+    };
+    for more in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"[..],
+        b"HTTP/1.1 200 OK\r\n",
+        b"more than its length",
+    ] {
+        assert_eq!(ask(more), 40, "such a connection was used again");
     }
+    // Without it one connection does for all, or nearly.
+    assert!(ask(b"") < 10);
 }
 
 #[test]
@@ -159,4 +174,35 @@ fn an_answer_that_comes_early_is_the_answer() {
     let answer = create.send(gateway.public);
     assert_eq!((answer.status, answer.text().as_str()), (413, "early"));
     assert_eq!(answer.header("x-ms-error-code"), None);
+}
+
+#[test]
+fn no_tls_where_there_should_be() {
+    let scratch = Scratch::new();
+    let certs = Certs::new(&scratch);
+    // Speaks HTTP to whoever comes, as a server without TLS does.
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain_address = plain.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in plain.incoming() {
+            let mut stream = stream.unwrap();
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
+            drop(std::io::copy(&mut stream, &mut std::io::sink()));
+        }
+    });
+    // Takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (address, error) in [
+        (plain_address, "tls_protocol_error"),
+        (silent.local_addr().unwrap(), "connection_timeout"),
+    ] {
+        let gateway = Builder::new(&format!("https://{address}"))
+            .trusting(&certs)
+            .upstream("connect_timeout = \"1s\"\n")
+            .app("onboarding", TOKEN, &ALL_ROUTES)
+            .start();
+        for target in [format!("{SESSIONS}/abc"), "/face/v1.2/sessionImages/abc".to_owned()] {
+            failed(&target, &gateway.get(&target), 503, "UpstreamUnavailable", error);
+        }
+    }
 }
