@@ -142,6 +142,11 @@ pub fn load(path: &Path) -> Loaded {
     sections::load(path, &|name| std::env::var(name).ok())
 }
 
+/// Whether this can be the name of an app or an upstream: 1 to 32 of a-z, 0-9, '-' and '_'.
+pub fn is_name(name: &str) -> bool {
+    sections::is_name(name)
+}
+
 impl Config {
     /// The keys that could not be read.
     pub fn key_mistakes(&self) -> Vec<Mistake> {

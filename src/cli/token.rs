@@ -3,11 +3,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Failure, say};
+use crate::config;
 
 pub(super) fn token(name: &str) -> Result<(), Failure> {
-    if !(1..=32).contains(&name.len())
-        || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
-    {
+    if !config::is_name(name) {
         return Err(Failure::Wrong(
             "an app's name is 1 to 32 of a-z, 0-9, '-' and '_', since it is a label of metrics"
                 .to_owned(),
@@ -28,7 +27,7 @@ pub(super) fn token(name: &str) -> Result<(), Failure> {
 /// 256 random bits of the crypto provider's generator, behind a prefix that secret scanners can know.
 fn make() -> Result<String, &'static str> {
     let mut bits = [0; 32];
-    crate::config::provider()
+    config::provider()
         .secure_random
         .fill(&mut bits)
         .map_err(|_| "the system gives no random numbers")?;

@@ -166,15 +166,16 @@ fn size(table: &Table<'_>, key: &'static str, bounds: RangeInclusive<u64>, usual
     table.get(key).and_then(|value| value.size(bounds)).unwrap_or(usual)
 }
 
+/// Whether this is good for a metric's label: see [`NAME_RULE`].
+pub(super) fn is_name(name: &str) -> bool {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    (1..=32).contains(&name.len()) && name.bytes().all(fits)
+}
+
 /// A name that is good for a metric's label and stands only once.
 fn name(value: &Value<'_>, taken: &mut Vec<String>) -> Option<String> {
-    let fits = |name: &str| {
-        (1..=32).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
-    };
-    let name = value.parsed(NAME_RULE, |text| fits(text).then(|| text.to_owned()))?;
+    let name = value.parsed(NAME_RULE, |text| is_name(text).then(|| text.to_owned()))?;
     if taken.contains(&name) {
         return value.wrong("stands twice");
     }

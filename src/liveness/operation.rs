@@ -10,8 +10,7 @@ pub enum Operation {
 }
 
 /// What an app can be granted, and the value of the metric label `route`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
     /// GET of one session.
     Session,
