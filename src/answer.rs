@@ -1,14 +1,26 @@
 //! The middle room: questions and answers about liveness. It speaks no HTTP of its own and knows no connection.
 
 pub mod ask;
-pub mod blank;
+mod flight;
+pub mod key;
+pub mod life;
+pub mod memory;
+pub mod pace;
+pub mod prepared;
+pub mod read;
+pub mod recall;
+pub mod tell;
+pub mod wait;
 
 use bytes::Bytes;
 use http::Response;
 use tower::util::BoxCloneSyncService;
 
-use crate::call::Call;
+use crate::call::{Call, Reply};
 use crate::error::Error;
 
-/// Answers a [`Call`] with a whole body.
-pub type Answerer = BoxCloneSyncService<Call, Response<Bytes>, Error>;
+/// Answers a [`Call`] about a session.
+pub type Sessions = BoxCloneSyncService<Call, Reply, Error>;
+
+/// Answers a [`Call`] about an audit list.
+pub type Audits = BoxCloneSyncService<Call, Response<Bytes>, Error>;

@@ -31,6 +31,8 @@ pub type Asker = BoxCloneSyncService<Ask, Response<Bytes>, Error>;
 /// What lasts of a Face resource while configurations come and go: its connections and its keys.
 #[derive(Debug)]
 pub struct Azure {
+    /// Its number, which no other resource has or will have in this process.
+    pub number: u32,
     /// Its name in metrics and logs.
     pub name: Arc<str>,
     /// Its keys.
@@ -45,12 +47,13 @@ pub struct Azure {
 }
 
 impl Azure {
-    /// Prepares to talk to a resource with these keys; nothing is connected yet.
+    /// Prepares to talk to a resource of this number with these keys; nothing is connected yet.
     ///
     /// # Errors
     /// Where no root certificate can be found to trust.
-    pub fn new(upstream: &Upstream, keys: Arc<Keys>) -> Result<Self, String> {
+    pub fn new(upstream: &Upstream, number: u32, keys: Arc<Keys>) -> Result<Self, String> {
         Ok(Self {
+            number,
             name: upstream.name.as_str().into(),
             keys,
             timeout: upstream.timeout,

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Response};
 
 use crate::body::Body;
 use crate::config::App;
+use crate::headers::Heard;
 use crate::liveness::{Resource, Route};
+use crate::wishes::Wishes;
 
 /// What an app asks, once it is known who asks and what it means. Only the row that authenticates makes one.
 #[derive(Debug)]
@@ -17,10 +19,21 @@ pub struct Call {
     pub app: Arc<App>,
     /// What is asked.
     pub target: Target,
-    /// The headers that may reach Azure.
-    pub headers: HeaderMap,
+    /// What it asks of the gateway itself.
+    pub wishes: Wishes,
+    /// What else it said.
+    pub heard: Heard,
     /// The content, of a create.
     pub body: Body,
+}
+
+/// What comes back: the answer, and how the memory had part in it.
+#[derive(Debug)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Response<Body>,
+    /// The value of the metric label `cache`.
+    pub cache: &'static str,
 }
 
 /// What a request means: the route, the resource, and the page of a list.
@@ -66,6 +79,13 @@ impl Target {
 }
 
 impl Call {
+    /// The same question once more, asked of Azure anew. It has no content: only a create has.
+    pub fn anew(&self) -> Self {
+        let Self { app, target, heard, wishes: _, body: _ } = self;
+        let (app, target, heard) = (Arc::clone(app), target.clone(), heard.clone());
+        Self { app, target, wishes: Wishes::for_a_fresh_answer(), heard, body: Body::Empty }
+    }
+
     /// What Azure is asked for it.
     pub fn into_ask(self) -> Ask {
         let method = match self.target.route {
@@ -75,7 +95,13 @@ impl Call {
         };
         let mut path = self.target.resource.to_string();
         self.target.page.write_query(&mut path);
-        Ask { label: self.target.label(), method, path, headers: self.headers, body: self.body }
+        Ask {
+            label: self.target.label(),
+            method,
+            path,
+            headers: self.heard.towards_azure(),
+            body: self.body,
+        }
     }
 }
 

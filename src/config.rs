@@ -38,6 +38,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// Who may call.
     pub apps: Vec<App>,
+    /// What is kept in memory, and how long.
+    pub cache: Cache,
     /// The file that it was written in.
     pub path: PathBuf,
     /// What is not wrong but should be known, told once in the log.
@@ -76,6 +78,19 @@ pub struct Server {
     pub max_streams: u32,
     /// Time for a streamed exchange (create, session image) from its head to its last byte.
     pub stream_timeout: Duration,
+}
+
+/// What is kept in memory, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cache {
+    /// Most bytes of memory that kept answers take; 0 keeps none.
+    pub max_bytes: u64,
+    /// How long a final session that succeeded is kept, at most.
+    pub ttl: Duration,
+    /// How long a session that failed or was cancelled is kept, at most.
+    pub failed_ttl: Duration,
+    /// How long an answer that is not final may be shared; zero is not at all.
+    pub running_ttl: Duration,
 }
 
 /// A Face resource.
@@ -123,6 +138,8 @@ pub struct App {
     pub upstream: usize,
     /// What it may call.
     pub routes: HashSet<Route>,
+    /// Whether its `Cache-Control: no-cache` costs a call to Azure; if not, it is ignored.
+    pub allow_no_cache: bool,
 }
 
 /// What came of reading a configuration.

@@ -3,23 +3,27 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::{BoxFuture, ready};
-use futures_util::{FutureExt as _, TryFutureExt as _};
-use http::Response;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, Ready, ready};
+use http::{HeaderValue, Response};
+use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 
-use crate::answer::Answerer;
+use crate::answer::{Audits, Sessions};
 use crate::body::Body;
-use crate::call::Call;
+use crate::call::{Call, Reply};
 use crate::error::Error;
+use crate::headers::CACHE_STATUS;
 use crate::liveness::Route;
 use crate::relay::Relay;
 
-/// The two ways to one resource.
+/// The ways to one resource.
 #[derive(Debug, Clone)]
 pub struct Rooms {
-    /// Down the stairs: answers that are read before they are passed on.
-    pub answerer: Answerer,
+    /// Down the stairs: sessions are read, and answered from memory where they can be.
+    pub sessions: Sessions,
+    /// Down the stairs: audit lists are taken whole.
+    pub audits: Audits,
     /// Beside them: what streams.
     pub relay: Relay,
 }
@@ -38,9 +42,12 @@ impl Fork {
 }
 
 impl Service<Call> for Fork {
-    type Response = Response<Body>;
+    type Response = Reply;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+    type Future = Either<
+        Either<Ready<Result<Reply, Error>>, Oneshot<Sessions, Call>>,
+        BoxFuture<'static, Result<Reply, Error>>,
+    >;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
@@ -48,16 +55,31 @@ impl Service<Call> for Fork {
 
     fn call(&mut self, call: Call) -> Self::Future {
         let Some(rooms) = self.rooms.get(call.app.upstream) else {
-            return ready(Err(Error::Internal)).boxed();
+            return Either::Left(Either::Left(ready(Err(Error::Internal))));
         };
-        match call.target.route {
-            Route::Session | Route::Audit => {
-                let answer = rooms.answerer.clone().oneshot(call);
-                answer.map_ok(|answer| answer.map(Body::from)).boxed()
+        let reply = match call.target.route {
+            Route::Session => {
+                return Either::Left(Either::Right(rooms.sessions.clone().oneshot(call)));
             }
-            Route::Create | Route::Delete | Route::List | Route::Image => {
-                rooms.relay.clone().oneshot(call).boxed()
+            Route::Audit => {
+                let answer = rooms.audits.clone().oneshot(call);
+                async move { Ok(passed(answer.await?.map(Body::from))) }.boxed()
             }
-        }
+            Route::List | Route::Image => {
+                let answer = rooms.relay.clone().oneshot(call);
+                async move { Ok(passed(answer.await?)) }.boxed()
+            }
+            Route::Create | Route::Delete => {
+                let answer = rooms.relay.clone().oneshot(call);
+                async move { Ok(Reply { answer: answer.await?, cache: "none" }) }.boxed()
+            }
+        };
+        Either::Right(reply)
     }
+}
+
+/// RFC 9211 §2.2: the memory takes no part in what is not a session.
+fn passed(mut answer: Response<Body>) -> Reply {
+    answer.headers_mut().append(CACHE_STATUS, HeaderValue::from_static("livegate; fwd=bypass"));
+    Reply { answer, cache: "bypass" }
 }

@@ -124,6 +124,7 @@ impl Gateway {
             Admin(Arc::clone(&self.state)),
         ));
         let watching = tokio::spawn(reload::watch(Arc::clone(&self.state), self.hangup));
+        let tending = tokio::spawn(Arc::clone(&self.state.memory).tend());
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
         self.state.drain();
@@ -136,6 +137,7 @@ impl Gateway {
             tracing::warn!("some connections did not finish in time and are closed");
         }
         admin.abort();
+        tending.abort();
         tracing::info!("stopped");
         Ok(())
     }

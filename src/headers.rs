@@ -3,14 +3,21 @@
 //! Towards Azure a field passes only if it is on the list: nothing that carries authority can slip through by
 //! being new. Towards the app everything passes but what is listed here, since Azure's answers reach the app whole.
 
+use std::fmt;
+
 use http::Version;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
-    HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA,
+    WWW_AUTHENTICATE,
 };
 use uuid::Uuid;
 
+/// What every SDK of Azure's sends its key in.
+pub const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
+/// How a memory had part in an answer (RFC 9211).
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const MS_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -60,6 +67,34 @@ const NOT_TOWARDS_APP: [HeaderName; 21] = [
     HeaderName::from_static("liveness-verify-image"),
 ];
 
+/// Fields of an answer that belong to one exchange: told to the app whose exchange it was, and to no other. hyper
+/// writes a date of its own.
+const OF_ONE_EXCHANGE: [HeaderName; 5] = [
+    DATE,
+    CLIENT_REQUEST_ID,
+    MS_CLIENT_REQUEST_ID,
+    HeaderName::from_static("x-envoy-upstream-service-time"),
+    CACHE_STATUS,
+];
+
+/// Names that Azure's answers are known to have: what is kept shares these, and holds none of its own.
+const LASTING: [HeaderName; 4] = [
+    HeaderName::from_static("apim-request-id"),
+    HeaderName::from_static("x-ms-region"),
+    HeaderName::from_static("x-ms-request-id"),
+    HeaderName::from_static("x-ms-error-code"),
+];
+
+/// Whether a field of an answer belongs to one exchange.
+pub fn of_one_exchange(name: &HeaderName) -> bool {
+    OF_ONE_EXCHANGE.contains(name)
+}
+
+/// The same name, in memory that is there anyway if it can be.
+pub fn lasting(name: &HeaderName) -> HeaderName {
+    LASTING.iter().find(|known| *known == name).unwrap_or(name).clone()
+}
+
 /// Names a request, where its app has not: every log line and every call to Azure can then be found by
 /// it. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
 pub fn name(headers: &mut HeaderMap) {
@@ -71,13 +106,42 @@ pub fn name(headers: &mut HeaderMap) {
     headers.insert(CLIENT_REQUEST_ID, id);
 }
 
+/// What an app's request said, without what showed who it is. Nothing of it can be read again but what may
+/// reach Azure, and that is sorted out only where Azure is asked.
+#[derive(Clone)]
+pub struct Heard {
+    headers: HeaderMap,
+    version: Version,
+}
+
+impl Heard {
+    /// Takes the fields of a request that came in this version of HTTP, and forgets its token.
+    pub fn new(mut headers: HeaderMap, version: Version) -> Self {
+        headers.remove(SUBSCRIPTION_KEY);
+        headers.remove(AUTHORIZATION);
+        Self { headers, version }
+    }
+
+    /// The fields that Azure is sent.
+    pub fn towards_azure(&self) -> HeaderMap {
+        towards_azure(&self.headers, self.version)
+    }
+}
+
+/// What an app sends is its own, and not for logs.
+impl fmt::Debug for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heard").field("fields", &self.headers.len()).finish()
+    }
+}
+
 /// The name of a request, for the log.
 pub fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(&CLIENT_REQUEST_ID).cloned()
 }
 
 /// The fields that Azure is sent for a request with these fields, which came in this version of HTTP.
-pub fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
+fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     let connection = from.contains_key(CONNECTION);
     for name in &TOWARDS_AZURE {

@@ -5,11 +5,12 @@ pub mod measure;
 pub mod recognize;
 pub mod rescue;
 
-use http::Request;
+use http::{Method, Request};
 
 use crate::body::Body;
 use crate::call::Target;
 use crate::error::Error;
+use crate::liveness::Route;
 
 /// A request whose meaning has been looked at. What is wrong with it is told only to those who may know:
 /// the row that authenticates opens it.
@@ -20,6 +21,15 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// How a GET is told about that had to be answered by Azure and was not (RFC 9211).
+    fn forward(&self) -> Option<&'static str> {
+        if !matches!(*self.request.method(), Method::GET | Method::HEAD) {
+            return None;
+        }
+        let session = matches!(&self.target, Ok(target) if target.route == Route::Session);
+        Some(if session { "livegate; fwd=miss" } else { "livegate; fwd=bypass" })
+    }
+
     /// The value of the metric label `route`.
     fn label(&self) -> &'static str {
         self.target.as_ref().map_or("other", Target::label)

@@ -3,6 +3,7 @@
 //! This is floor 0 of the house (see `docs/ARCHITECTURE.md`): everything above may speak these words,
 //! and nothing here knows of sockets, tasks or configuration.
 
+mod decision;
 pub mod operation;
 pub mod resource;
 pub mod session;

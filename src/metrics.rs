@@ -75,6 +75,18 @@ metrics! {
     upstream_errors_total: IntCounterVec["upstream", "kind"];
     /// Requests to Azure that were sent once more.
     upstream_retries_total: IntCounterVec["upstream", "reason", "outcome"];
+    /// Session GETs by the part that the memory had in their answers.
+    cache_requests_total: IntCounterVec["route", "outcome"];
+    /// Answers about sessions that came from Azure, by what the memory did with them.
+    cache_stores_total: IntCounterVec["result"];
+    /// Kept answers that were let go of.
+    cache_evictions_total: IntCounterVec["cause"];
+    /// Times that the memory was told to forget.
+    cache_purges_total: IntCounterVec["source"];
+    /// Kept answers.
+    cache_entries: IntGauge;
+    /// Bytes that the kept answers take.
+    cache_weight_bytes: IntGauge;
     /// How callers showed who they are, and what came of it.
     app_auth_total: IntCounterVec["method", "result"];
     /// Answers by app.
@@ -168,6 +180,7 @@ pub struct HttpRequest {
     route: &'static str,
     method: &'static str,
     code: &'static str,
+    cache: &'static str,
     start: Instant,
     _in_flight: InFlight,
 }
@@ -177,21 +190,26 @@ impl HttpRequest {
     pub fn new(metrics: Arc<Metrics>, route: &'static str, method: &'static str) -> Self {
         let in_flight = InFlight::new(metrics.http_requests_in_flight.with_label_values(&[route]));
         let start = Instant::now();
-        Self { metrics, route, method, code: "other", start, _in_flight: in_flight }
+        Self { metrics, route, method, code: "other", cache: "none", start, _in_flight: in_flight }
     }
 
-    /// It was answered.
-    pub fn answered(mut self, status: StatusCode) {
+    /// It was answered, and the memory had this part in it.
+    pub fn answered(mut self, status: StatusCode, cache: &'static str) {
         self.code = code(status);
+        self.cache = cache;
     }
 }
 
 impl Drop for HttpRequest {
     fn drop(&mut self) {
-        let Self { metrics, route, method, code, start, .. } = self;
+        let Self { metrics, route, method, code, cache, start, .. } = self;
         metrics.http_requests_total.with_label_values(&[*route, *method, *code]).inc();
         let seconds = start.elapsed().as_secs_f64();
-        metrics.http_request_duration_seconds.with_label_values(&[*route, "none"]).observe(seconds);
+        let duration = &metrics.http_request_duration_seconds;
+        duration.with_label_values(&[*route, *cache]).observe(seconds);
+        if matches!(*route, "session" | "session_verify") && *cache != "none" {
+            metrics.cache_requests_total.with_label_values(&[*route, *cache]).inc();
+        }
     }
 }
 

@@ -1,24 +1,29 @@
 //! Passes on what streams, beside the stairs: creating a session with its picture, session images, deletes, lists.
 //!
-//! Nothing is read and nothing rebuilt: Microsoft's own samples send forms that no specification has, and Azure
-//! takes them.
+//! No request is read and nothing rebuilt: Microsoft's own samples send forms that no specification has, and Azure
+//! takes them. What the memory must know is noted on the way: which session was created, and which deleted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::Response;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
+use serde::Deserialize;
 use tokio::time::timeout;
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
+use crate::answer::key::{Key, Owner};
+use crate::answer::memory::Memory;
 use crate::azure::{Azure, Sender};
-use crate::body::Body;
-use crate::call::Call;
-use crate::error::Error;
+use crate::body::{Body, BodyError, Source};
+use crate::call::{Ask, Call};
+use crate::error::{Defect, Error};
 use crate::headers::towards_app;
-use crate::liveness::Route;
+use crate::liveness::{Route, SessionId};
 use crate::metrics::Metrics;
 
 /// Passes calls to Azure and answers back, frame by frame.
@@ -26,8 +31,17 @@ use crate::metrics::Metrics;
 pub struct Relay {
     sender: Sender,
     azure: Arc<Azure>,
+    memory: Arc<Memory>,
     stream_timeout: Duration,
     metrics: Arc<Metrics>,
+}
+
+/// What a create's answer says that matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Created<'a> {
+    #[serde(borrow)]
+    session_id: Cow<'a, str>,
 }
 
 impl Relay {
@@ -35,10 +49,57 @@ impl Relay {
     pub const fn new(
         sender: Sender,
         azure: Arc<Azure>,
+        memory: Arc<Memory>,
         stream_timeout: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { sender, azure, stream_timeout, metrics }
+        Self { sender, azure, memory, stream_timeout, metrics }
+    }
+
+    /// Asks Azure, and waits for the answer's head for so long.
+    async fn send(self, ask: Ask, limit: Duration) -> Result<Response<Body>, Error> {
+        let Self { sender, azure, metrics, stream_timeout, .. } = self;
+        let outcome = timeout(limit, sender.oneshot(ask)).await.unwrap_or_else(|_| {
+            metrics.upstream_failed(&azure.name, &Error::UpstreamTimeout);
+            Err(Error::UpstreamTimeout)
+        });
+        let (mut parts, body): (_, Source) = outcome?.into_parts();
+        towards_app(&mut parts.headers);
+        Ok(Response::from_parts(parts, Body::stream(body, azure.max_answer, stream_timeout)))
+    }
+
+    /// A create is answered after its content has come in, which has a deadline of its own. Its answer is small, and read
+    /// for the session's id: from v1.2 on only the create tells when a session began.
+    async fn create(self, ask: Ask) -> Result<Response<Body>, Error> {
+        let limit = self.azure.timeout + self.stream_timeout;
+        let (memory, resource) = (Arc::clone(&self.memory), self.azure.number);
+        let answer = self.send(ask, limit).await?;
+        if !answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
+        let created = serde_json::from_slice::<Created<'_>>(&body).ok();
+        if let Some(id) = created.and_then(|created| SessionId::parse(&created.session_id)) {
+            memory.created(Owner { resource, id });
+        }
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    /// From before Azure is asked nothing of the session is kept, for Azure may have deleted it whatever becomes of the answer;
+    /// and nothing that was fetched meanwhile is told once there is one. Only Azure's own refusal takes that back.
+    async fn delete(self, ask: Ask, session: Owner) -> Result<Response<Body>, Error> {
+        let (memory, metrics) = (Arc::clone(&self.memory), Arc::clone(&self.metrics));
+        let limit = self.azure.timeout;
+        memory.delete(&session);
+        metrics.cache_purges_total.with_label_values(&["delete"]).inc();
+        let answer = self.send(ask, limit).await;
+        memory.delete(&session);
+        let status = answer.as_ref().map_or_else(Error::status, Response::status);
+        if status.is_client_error() && status != StatusCode::NOT_FOUND {
+            memory.undelete(&session);
+        }
+        answer
     }
 }
 
@@ -47,27 +108,25 @@ impl Service<Call> for Relay {
     type Error = Error;
     type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.sender.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        // A create is answered after its content has come in, which has a deadline of its own.
-        let upload =
-            if call.target.route == Route::Create { self.stream_timeout } else { Duration::ZERO };
-        let limit = self.azure.timeout + upload;
-        let ask = call.into_ask();
-        let sent = self.sender.call(ask);
-        let Self { azure, metrics, stream_timeout, .. } = self.clone();
-        async move {
-            let outcome = timeout(limit, sent).await.unwrap_or_else(|_| {
-                metrics.upstream_failed(&azure.name, &Error::UpstreamTimeout);
-                Err(Error::UpstreamTimeout)
-            });
-            let (mut parts, body) = outcome?.into_parts();
-            towards_app(&mut parts.headers);
-            Ok(Response::from_parts(parts, Body::stream(body, azure.max_answer, stream_timeout)))
+        let (this, limit) = (self.clone(), self.azure.timeout);
+        let session = Key::new(self.azure.number, &call.target.resource).map(|key| key.owner());
+        match (call.target.route, session) {
+            (Route::Create, _) => this.create(call.into_ask()).boxed(),
+            (Route::Delete, Some(session)) => this.delete(call.into_ask(), session).boxed(),
+            _ => this.send(call.into_ask(), limit).boxed(),
         }
-        .boxed()
+    }
+}
+
+const fn broken(error: &BodyError) -> Error {
+    match error {
+        BodyError::TooLarge => Error::UpstreamInvalidResponse(Defect::TooLarge),
+        BodyError::TooSlow => Error::UpstreamTimeout,
+        BodyError::Broken(_) => Error::UpstreamInvalidResponse(Defect::Incomplete),
     }
 }

@@ -12,9 +12,14 @@ use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, service_fn};
 
-use crate::answer::Answerer;
 use crate::answer::ask::ask;
-use crate::answer::blank::blank;
+use crate::answer::memory::Memory;
+use crate::answer::pace::Pace;
+use crate::answer::read::read;
+use crate::answer::recall::{Terms, recall};
+use crate::answer::tell::tell;
+use crate::answer::wait::wait;
+use crate::answer::{Audits, Sessions};
 use crate::azure::again::again;
 use crate::azure::collect::collect;
 use crate::azure::key::key;
@@ -34,8 +39,12 @@ use crate::relay::Relay;
 pub type Front = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// The first room. One unit is a request of an app.
-pub fn stack(config: &Config, upstreams: &[Arc<Azure>], metrics: &Arc<Metrics>) -> Front {
-    let metrics = || Arc::clone(metrics);
+pub fn stack(
+    config: &Config,
+    upstreams: &[Arc<Azure>],
+    memory: &Arc<Memory>,
+    metrics: &Arc<Metrics>,
+) -> Front {
     let apps = Arc::new(Apps::new(&config.apps));
     let Server { max_body, max_headers, .. } = config.server;
     let limits = Limits { max_body, max_headers };
@@ -43,34 +52,56 @@ pub fn stack(config: &Config, upstreams: &[Arc<Azure>], metrics: &Arc<Metrics>) 
         // First, so that all others know the route.
         .layer(recognize(limits))
         // Outside of rescue, so that every answer is counted, and only once.
-        .layer(measure(metrics()))
+        .layer(measure(Arc::clone(metrics)))
         // Outside of everything that can fail or panic.
-        .layer(rescue(metrics()))
+        .layer(rescue(Arc::clone(metrics)))
         // Before anything is told or asked: strangers learn nothing and cost nothing.
-        .layer(authenticate(apps, metrics()));
-    let rooms = upstreams.iter().map(|azure| rooms(config, azure, &metrics()));
+        .layer(authenticate(apps, Arc::clone(metrics)));
+    let resources = upstreams.iter().zip(&config.upstreams);
+    let rooms = resources.map(|(azure, upstream)| {
+        let terms = Terms { resource: azure.number, cache: config.cache, patience: azure.timeout };
+        let pace = Arc::new(Pace::new(upstream.tier));
+        let sender = sender(azure, metrics);
+        Rooms {
+            sessions: sessions(asker(sender.clone(), azure, metrics), memory, terms, pace),
+            audits: audits(asker(sender.clone(), azure, metrics)),
+            relay: relay(sender, azure, memory, config.server, metrics),
+        }
+    });
     Front::new(rows.service(Fork::new(rooms)))
 }
 
-/// Where the way parts: sessions and audit lists go down the stairs, what streams goes beside them.
-fn rooms(config: &Config, azure: &Arc<Azure>, metrics: &Arc<Metrics>) -> Rooms {
-    let sender = sender(azure, metrics);
-    let relay = Relay::new(
-        sender.clone(),
-        Arc::clone(azure),
-        config.server.stream_timeout,
-        Arc::clone(metrics),
-    );
-    Rooms { answerer: answerer(asker(sender, azure, metrics)), relay }
+/// The middle room, for sessions. One unit is a question about a session.
+fn sessions(asker: Asker, memory: &Arc<Memory>, terms: Terms, pace: Arc<Pace>) -> Sessions {
+    let reader = ServiceBuilder::new()
+        // Next to Azure, so that nothing above keeps a dead token or lets it out.
+        .layer(read())
+        .layer(ask());
+    let rows = ServiceBuilder::new()
+        // Outermost: what is below it is shared by all who ask.
+        .layer(tell())
+        // Outside of the memory, so that a session that ended meanwhile is not waited for.
+        .layer(wait(Arc::clone(memory), terms.resource, pace))
+        // Outside of reading, so that what is kept is ready to be told.
+        .layer(recall(Arc::clone(memory), terms));
+    Sessions::new(rows.service(BoxCloneSyncService::new(reader.service(asker))))
 }
 
-/// The middle room. One unit is a question about liveness.
-fn answerer(asker: Asker) -> Answerer {
-    let rows = ServiceBuilder::new()
-        // Next to Azure, so that nothing above keeps a dead token or lets it out.
-        .layer(blank())
-        .layer(ask());
-    Answerer::new(rows.service(asker))
+/// The middle room, for audit lists. One unit is a question about an audit list.
+fn audits(asker: Asker) -> Audits {
+    Audits::new(ServiceBuilder::new().layer(ask()).service(asker))
+}
+
+/// What streams beside the stairs.
+fn relay(
+    sender: Sender,
+    azure: &Arc<Azure>,
+    memory: &Arc<Memory>,
+    server: Server,
+    metrics: &Arc<Metrics>,
+) -> Relay {
+    let (azure, memory) = (Arc::clone(azure), Arc::clone(memory));
+    Relay::new(sender, azure, memory, server.stream_timeout, Arc::clone(metrics))
 }
 
 /// The last room, as the stairs see it. One unit is an answer that is taken to its end.

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+use crate::answer::memory::Memory;
 use crate::azure::Azure;
 use crate::azure::key::Keys;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Upstream, Watched};
@@ -27,6 +28,8 @@ pub struct State {
     pub started: Timestamp,
     /// What serves requests.
     pub way: Arc<ArcSwap<Way>>,
+    /// What is kept.
+    pub memory: Arc<Memory>,
     live: ArcSwap<Live>,
     boot: Boot,
     certificates: Vec<Certificate>,
@@ -34,6 +37,8 @@ pub struct State {
     watched: ArcSwap<Watched>,
     failure: ArcSwapOption<Failure>,
     reloading: Mutex<()>,
+    /// How many resources there have been: none has the number of another.
+    numbers: Arc<AtomicU32>,
 }
 
 /// What serves requests: the stack, and what its requests' bodies are bound by.
@@ -69,6 +74,7 @@ struct Boot {
     listeners: Vec<(SocketAddr, bool)>,
     server: Server,
     admin: SocketAddr,
+    max_bytes: u64,
 }
 
 /// A reload that was refused. What was in force before still is.
@@ -91,15 +97,18 @@ impl State {
         certificates: Vec<Certificate>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
-        let upstreams = upstreams(None, &config)?;
+        let numbers = Arc::new(AtomicU32::new(0));
+        let upstreams = upstreams(None, &config, &numbers)?;
         let now = Timestamp::now();
-        let way = Way::new(&config, &upstreams, &metrics);
+        let memory = Arc::new(Memory::new(config.cache.max_bytes, Arc::clone(&metrics)));
+        let way = Way::new(&config, &upstreams, &memory, &metrics);
         let boot = Boot::new(&config);
         let live = Live { config, upstreams, since: now, restarts: Vec::new() };
         let state = Self {
             metrics,
             started: now,
             way: Arc::new(ArcSwap::from_pointee(way)),
+            memory,
             live: ArcSwap::from_pointee(live),
             boot,
             certificates,
@@ -107,6 +116,7 @@ impl State {
             watched: ArcSwap::from_pointee(watched),
             failure: ArcSwapOption::empty(),
             reloading: Mutex::new(()),
+            numbers,
         };
         state.count("ok");
         state.tell();
@@ -131,6 +141,7 @@ impl State {
     /// No new requests are wanted any more.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.memory.drain();
     }
 
     /// Why requests are not wanted, if they are not. They are if a configuration is loaded, every
@@ -151,13 +162,13 @@ impl State {
     /// All mistakes.
     pub async fn reload(&self) -> Result<(), Mistakes> {
         let _one_at_a_time = self.reloading.lock().await;
-        let live = self.live();
+        let (live, numbers) = (self.live(), Arc::clone(&self.numbers));
         // Files, certificates and the system's roots: all of it may wait for a disk.
         let read = tokio::task::spawn_blocking(move || {
             let loaded = config::load(&live.config.path);
             let built = loaded.config.and_then(|config| {
                 let alone = |told| Mistakes(vec![Mistake::at(&config.path, "", 0..0, told)]);
-                let upstreams = upstreams(Some(&live), &config).map_err(alone)?;
+                let upstreams = upstreams(Some(&live), &config, &numbers).map_err(alone)?;
                 Ok((config, upstreams))
             });
             (built, loaded.watched)
@@ -189,7 +200,8 @@ impl State {
                 certificate.store(Arc::clone(tls));
             }
         }
-        self.way.store(Arc::new(Way::new(&config, &upstreams, &self.metrics)));
+        let way = Way::new(&config, &upstreams, &self.memory, &self.metrics);
+        self.way.store(Arc::new(way));
         let restarts = self.boot.restarts(&Boot::new(&config));
         self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now(), restarts }));
     }
@@ -240,24 +252,39 @@ impl State {
 }
 
 impl Way {
-    fn new(config: &Config, upstreams: &[Arc<Azure>], metrics: &Arc<Metrics>) -> Self {
+    fn new(
+        config: &Config,
+        upstreams: &[Arc<Azure>],
+        memory: &Arc<Memory>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let Server { max_body, stream_timeout, .. } = config.server;
-        Self { front: stack(config, upstreams, metrics), max_body, stream_timeout }
+        Self { front: stack(config, upstreams, memory, metrics), max_body, stream_timeout }
     }
 }
 
 /// The resources of a configuration: those that there are, with their open connections, unless more
 /// than their keys changed. A resource at the same address keeps its keys in any case, for the last
-/// good one may be all that it has.
-fn upstreams(old: Option<&Live>, config: &Config) -> Result<Vec<Arc<Azure>>, String> {
+/// good one may be all that it has, and its number, under which its sessions are kept.
+fn upstreams(
+    old: Option<&Live>,
+    config: &Config,
+    numbers: &AtomicU32,
+) -> Result<Vec<Arc<Azure>>, String> {
     let keyless = |upstream: &Upstream| Upstream { keys: [None, None], ..upstream.clone() };
     let build = |upstream: &Upstream| {
         let known = old.and_then(|old| old.find(upstream));
-        match known {
-            Some((before, azure)) if keyless(before) == keyless(upstream) => Ok(Arc::clone(azure)),
-            Some((_, azure)) => Azure::new(upstream, Arc::clone(&azure.keys)).map(Arc::new),
-            None => Azure::new(upstream, Arc::new(Keys::new(&upstream.keys))).map(Arc::new),
-        }
+        let azure = match known {
+            Some((before, azure)) if keyless(before) == keyless(upstream) => {
+                return Ok(Arc::clone(azure));
+            }
+            Some((_, azure)) => Azure::new(upstream, azure.number, Arc::clone(&azure.keys)),
+            None => {
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                Azure::new(upstream, number, Arc::new(Keys::new(&upstream.keys)))
+            }
+        };
+        azure.map(Arc::new)
     };
     config.upstreams.iter().map(build).collect()
 }
@@ -283,7 +310,8 @@ impl Boot {
         let usual = Server::default();
         let Server { max_body, stream_timeout, .. } = usual;
         let server = Server { max_body, stream_timeout, ..config.server };
-        Self { listeners, server, admin: config.admin }
+        let (admin, max_bytes) = (config.admin, config.cache.max_bytes);
+        Self { listeners, server, admin, max_bytes }
     }
 
     /// What a reload cannot change.
@@ -292,6 +320,7 @@ impl Boot {
             ("[[listen]]", self.listeners != new.listeners),
             ("[server]", self.server != new.server),
             ("[admin]", self.admin != new.admin),
+            ("max_bytes of [cache]", self.max_bytes != new.max_bytes),
         ];
         sections.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
     }

@@ -20,8 +20,8 @@ use crate::body::Source;
 use crate::call::Ask;
 use crate::config::Slot;
 use crate::error::Error;
+use crate::headers::SUBSCRIPTION_KEY;
 
-const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
 /// The keys of a resource, first the primary one.

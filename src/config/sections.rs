@@ -14,7 +14,7 @@ use toml::de::DeTable;
 
 use super::files::Files;
 use super::reader::{Source, Table, Value};
-use super::{Config, Loaded, Mistake, Mistakes, Server};
+use super::{Cache, Config, Loaded, Mistake, Mistakes, Server};
 
 const DEFAULT_ADMIN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
@@ -75,15 +75,15 @@ fn document_of(root: &Table<'_>, path: &Path, files: &Files) -> Option<Config> {
         .collect();
     let mut warnings = Vec::new();
     let apps = app::apps(root, &names, &mut warnings);
-    if let Some(cache) = root.get("cache").and_then(|value| value.table()) {
-        cache_of(cache);
-    }
+    let cache = root.get("cache").and_then(|value| value.table());
+    let cache = cache.map_or_else(Cache::default, cache_of);
     root.check_known();
     let whole = |(listener, tls)| Some(super::Listener { address: listener?, tls });
     let listeners = listeners.into_iter().map(whole).collect::<Option<Vec<_>>>()?;
     let upstreams = upstreams.into_iter().collect::<Option<Vec<_>>>()?;
     let apps = apps.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Config { listeners, server, admin, upstreams, apps, path: path.to_owned(), warnings })
+    let path = path.to_owned();
+    Some(Config { listeners, server, admin, upstreams, apps, cache, path, warnings })
 }
 
 impl Default for Server {
@@ -137,17 +137,28 @@ fn admin_of(table: Table<'_>) -> Option<SocketAddr> {
     address
 }
 
-/// The cache comes with a later version: its keys are checked, so that a configuration written today keeps its meaning.
-fn cache_of(table: Table<'_>) {
-    let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    let _ = table.get("max_bytes").and_then(|value| value.size(0..=1 << 40));
-    // Azure deletes a session's data 48 hours after its creation.
-    let _ = table.get("ttl").and_then(|value| value.duration(Duration::ZERO..=hours(48)));
-    let _ = table.get("failed_ttl").and_then(|value| value.duration(Duration::ZERO..=hours(48)));
-    let _ = table
-        .get("running_ttl")
-        .and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(60)));
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 << 20,
+            ttl: Duration::from_secs(3600),
+            failed_ttl: Duration::from_secs(30),
+            running_ttl: Duration::from_millis(250),
+        }
+    }
+}
+
+fn cache_of(table: Table<'_>) -> Cache {
+    let usual = Cache::default();
+    let cache = Cache {
+        max_bytes: size(&table, "max_bytes", 0..=1 << 40, usual.max_bytes),
+        // Azure deletes a session's data 48 hours after its creation.
+        ttl: time(&table, "ttl", 0..=48 * 3600, usual.ttl),
+        failed_ttl: time(&table, "failed_ttl", 0..=48 * 3600, usual.failed_ttl),
+        running_ttl: time(&table, "running_ttl", 0..=60, usual.running_ttl),
+    };
     table.close();
+    cache
 }
 
 fn time(

@@ -9,23 +9,20 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use http::{HeaderValue, Response};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Exchange;
-use crate::body::Body;
-use crate::call::Call;
+use crate::call::{Call, Reply};
 use crate::config::App;
 use crate::error::Error;
-use crate::headers::towards_azure;
+use crate::headers::{Heard, SUBSCRIPTION_KEY};
 use crate::metrics::{Metrics, class};
-
-/// What every SDK of Azure's sends its key in.
-const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
+use crate::wishes::Wishes;
 
 /// All apps by the hashes of their tokens.
 ///
@@ -97,12 +94,12 @@ pub fn authenticate<S>(
 
 impl<S> Service<Exchange> for Authenticate<S>
 where
-    S: Service<Call, Response = Response<Body>, Error = Error>,
+    S: Service<Call, Response = Reply, Error = Error>,
     S::Future: Send + 'static,
 {
-    type Response = Response<Body>;
+    type Response = Reply;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+    type Future = BoxFuture<'static, Result<Reply, Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -126,7 +123,7 @@ where
                 Ok(answer) => answer.await,
                 Err(error) => Err(error),
             };
-            let status = answer.as_ref().map_or_else(Error::status, Response::status);
+            let status = answer.as_ref().map_or_else(Error::status, |reply| reply.answer.status());
             by_class.with_label_values(&[app.name.as_str(), class(status)]).inc();
             answer
         }
@@ -150,9 +147,9 @@ fn open(app: Arc<App>, exchange: Exchange) -> Result<Call, Error> {
     if !app.routes.contains(&target.route) {
         return Err(Error::Forbidden(target.route));
     }
-    let request = exchange.request;
-    let headers = towards_azure(request.headers(), request.version());
-    Ok(Call { app, target, headers, body: request.into_body() })
+    let (parts, body) = exchange.request.into_parts();
+    let wishes = Wishes::read(&parts.headers, &app);
+    Ok(Call { app, target, wishes, heard: Heard::new(parts.headers, parts.version), body })
 }
 
 /// The token of a request: from the SDKs' header, else from a bearer token.
@@ -181,28 +178,36 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>,
 mod tests {
     use std::collections::HashSet;
 
-    use http::Request;
+    use http::{Request, Response};
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
+    use crate::body::Body;
     use crate::call::{Page, Target};
     use crate::liveness::{Resource, Route};
 
     async fn ask(headers: &[(&str, &str)], target: Result<Target, Error>) -> Result<String, Error> {
         let tokens = ["token-1", "token-2"].map(|token| Sha256::digest(token).into()).to_vec();
-        let app =
-            App { name: "a".into(), tokens, upstream: 0, routes: HashSet::from([Route::Session]) };
+        let app = App {
+            name: "a".into(),
+            tokens,
+            upstream: 0,
+            routes: HashSet::from([Route::Session]),
+            allow_no_cache: true,
+        };
         let mut request = Request::builder();
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let inner = service_fn(|call: Call| async move {
             assert!(!format!("{call:?}").contains("token-1"));
-            Ok(Response::builder().header("app", call.app.name.as_str()).body(Body::Empty).unwrap())
+            let answer =
+                Response::builder().header("app", call.app.name.as_str()).body(Body::Empty);
+            Ok(Reply { answer: answer.unwrap(), cache: "none" })
         });
         let row = authenticate(Arc::new(Apps::new(&[app])), Arc::new(Metrics::new().unwrap()));
         let exchange = Exchange { request: request.body(Body::Empty).unwrap(), target };
-        let answer = row.layer(inner).oneshot(exchange).await?;
+        let answer = row.layer(inner).oneshot(exchange).await?.answer;
         Ok(answer.headers()["app"].to_str().unwrap().to_owned())
     }
 

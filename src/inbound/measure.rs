@@ -13,6 +13,7 @@ use tower::{Layer, Service};
 
 use super::Exchange;
 use crate::body::Body;
+use crate::call::Reply;
 use crate::metrics::{HttpRequest, Metrics};
 
 /// The row.
@@ -29,7 +30,7 @@ pub fn measure<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Measure<S>> 
 
 impl<S> Service<Exchange> for Measure<S>
 where
-    S: Service<Exchange, Response = Response<Body>, Error = Infallible>,
+    S: Service<Exchange, Response = Reply, Error = Infallible>,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -45,8 +46,8 @@ where
         let request = HttpRequest::new(Arc::clone(&self.metrics), route, method);
         let answer = self.inner.call(exchange);
         Box::pin(async move {
-            let answer = answer.await?;
-            request.answered(answer.status());
+            let Reply { answer, cache } = answer.await?;
+            request.answered(answer.status(), cache);
             Ok(answer)
         })
     }

@@ -16,8 +16,9 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use super::Exchange;
 use crate::body::Body;
+use crate::call::Reply;
 use crate::error::Error;
-use crate::headers::request_id;
+use crate::headers::{CACHE_STATUS, request_id};
 use crate::metrics::Metrics;
 
 /// Azure's name for the header that repeats the error's code.
@@ -38,12 +39,12 @@ pub fn rescue<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Rescue<S>> + 
 
 impl<S> Service<Exchange> for Rescue<S>
 where
-    S: Service<Exchange, Response = Response<Body>, Error = Error> + Clone + Send + 'static,
+    S: Service<Exchange, Response = Reply, Error = Error> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    type Response = Response<Body>;
+    type Response = Reply;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = BoxFuture<'static, Result<Reply, Infallible>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // Whether the rows below are ready is asked inside the net, for that may fail too.
@@ -52,6 +53,7 @@ where
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         let route = exchange.label();
+        let forward = exchange.forward();
         let id = request_id(exchange.request.headers());
         let metrics = Arc::clone(&self.metrics);
         let inner = self.inner.clone();
@@ -76,7 +78,14 @@ where
                     "{error}"
                 );
             }
-            Ok(answer(&error))
+            let mut answer = answer(&error);
+            // RFC 9211: on every GET, also where nobody got as far as the memory.
+            if let Some(forward) = forward {
+                let asked = error.proxy_status().is_some();
+                let status = if asked { forward } else { "livegate" };
+                answer.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static(status));
+            }
+            Ok(Reply { answer, cache: "none" })
         })
     }
 }
@@ -126,9 +135,9 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap());
         let inner = service_fn(move |_: Exchange| {
             let outcome = outcome.clone();
-            async move { outcome() }
+            async move { outcome().map(|answer| Reply { answer, cache: "none" }) }
         });
-        let answer = rescue(metrics).layer(inner).oneshot(exchange()).await.unwrap();
+        let answer = rescue(metrics).layer(inner).oneshot(exchange()).await.unwrap().answer;
         let code =
             answer.headers().get(ERROR_CODE).cloned().unwrap_or(HeaderValue::from_static("-"));
         let status = answer.status().as_u16();

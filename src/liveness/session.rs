@@ -1,4 +1,4 @@
-//! What a session's body says of itself: is it final, and where does its token lie.
+//! What a session's body says of itself: where it stands, what was decided, and where its token lies.
 //!
 //! Azure's JSON is passed on byte for byte; this file reads a borrowed view of the few members that
 //! matter and makes no typed copy of the schema. A body that cannot be read is simply not final.
@@ -7,10 +7,59 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Family;
+use super::decision::{self, Attempt};
+
+/// What a session's body says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Where the session stands.
+    pub standing: Standing,
+    /// When it was created. Only previews say so.
+    pub created: Option<Timestamp>,
+    /// The value of `Liveness-Decision`.
+    pub decision: String,
+}
+
+/// Where a session stands. *Decided* and *final* are two things: in the previews another attempt may follow
+/// a result until the session has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The body is not a session that could be read.
+    Unreadable,
+    /// Its status is none that Azure is known to have.
+    Unknown,
+    /// Nothing is decided yet.
+    Pending,
+    /// Something is decided, but it may still change.
+    Decided,
+    /// Nothing can change any more, and there is a result.
+    Succeeded,
+    /// It ended without a result. That nothing follows is Azure.Core's rule for operations and is not documented
+    /// for sessions.
+    Ended,
+}
+
+impl Standing {
+    /// Whether nothing can change any more.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Ended)
+    }
+
+    /// Whether there is nothing to wait for: a decision is there, or will not become readable by waiting.
+    pub const fn has_ended(self) -> bool {
+        !matches!(self, Self::Pending | Self::Unknown)
+    }
+
+    /// Whether a decision can be told.
+    pub const fn is_decided(self) -> bool {
+        matches!(self, Self::Decided | Self::Succeeded | Self::Ended)
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,9 +69,13 @@ struct View<'a> {
     #[serde(default)]
     session_expired: Option<bool>,
     #[serde(default, borrow)]
+    created_date_time: Option<&'a RawValue>,
+    #[serde(default, borrow)]
     auth_token: Option<&'a RawValue>,
     #[serde(default, borrow)]
     results: Option<Results<'a>>,
+    #[serde(default, borrow)]
+    result: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -31,127 +84,73 @@ struct Results<'a> {
     attempts: Option<Vec<Attempt<'a>>>,
 }
 
-#[derive(Deserialize)]
-struct Attempt<'a> {
-    #[serde(default, borrow)]
-    result: Option<&'a RawValue>,
-}
-
 impl View<'_> {
-    /// Whether nothing can change any more. A status alone proves nothing: the published samples contradict
-    /// themselves, and in the previews another attempt may follow until the session has expired.
-    fn is_final(&self, family: Family) -> bool {
+    /// A status alone proves nothing: the published samples contradict themselves.
+    fn standing(&self, family: Family) -> Standing {
         match (family, self.status.as_ref()) {
-            (Family::Preview, "ResultAvailable") => self.session_expired == Some(true),
-            (Family::Ga, "Succeeded") => self.has_result(),
-            (Family::Ga, "Failed" | "Canceled") => true,
-            _ => false,
+            (_, "NotStarted") | (Family::Preview, "Started") | (Family::Ga, "Running") => {
+                Standing::Pending
+            }
+            (Family::Preview, "ResultAvailable") if self.session_expired == Some(true) => {
+                Standing::Succeeded
+            }
+            (Family::Ga, "Succeeded") if self.attempts().iter().any(Attempt::has_result) => {
+                Standing::Succeeded
+            }
+            (Family::Preview, "ResultAvailable") | (Family::Ga, "Succeeded") => Standing::Decided,
+            (Family::Ga, "Failed" | "Canceled") => Standing::Ended,
+            _ => Standing::Unknown,
         }
     }
 
-    fn has_result(&self) -> bool {
-        let attempts =
-            self.results.iter().filter_map(|results| results.attempts.as_ref()).flatten();
-        attempts.filter_map(|attempt| attempt.result).any(|result| result.get() != "null")
+    fn attempts(&self) -> &[Attempt<'_>] {
+        let attempts = self.results.as_ref().and_then(|results| results.attempts.as_deref());
+        attempts.unwrap_or_default()
+    }
+
+    fn decision(&self, family: Family, standing: Standing) -> String {
+        match family {
+            _ if !standing.is_decided() => "pending".to_owned(),
+            Family::Ga => decision::of_attempts(self.attempts()),
+            Family::Preview => {
+                let mut decision = decision::of_entry(self.result);
+                if !standing.is_final() {
+                    decision.push_str(";final=?0");
+                }
+                decision
+            }
+        }
     }
 }
 
-/// The body as an app may have it: in a final session the value of `authToken` is blanked to `""`.
-///
-/// A dead token helps nobody. It is blanked rather than left out since the SDKs type it as required.
-pub fn without_dead_token(family: Family, body: Bytes) -> Bytes {
-    match dead_token(family, &body) {
-        Some(token) => [body.get(..token.start), Some(b"\"\""), body.get(token.end..)]
+/// Reads a session's body. In a final one the value of `authToken` is blanked to `""`: a dead token helps
+/// nobody, and it is blanked rather than left out since the SDKs type it as required.
+pub fn read(family: Family, body: Bytes) -> (Facts, Bytes) {
+    let text = std::str::from_utf8(&body).unwrap_or_default();
+    let Ok(view) = serde_json::from_str::<View<'_>>(text) else {
+        let decision = "none".to_owned();
+        return (Facts { standing: Standing::Unreadable, created: None, decision }, body);
+    };
+    let standing = view.standing(family);
+    let created = view.created_date_time.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let created = created.and_then(|text: Cow<'_, str>| text.parse().ok());
+    let facts = Facts { standing, created, decision: view.decision(family, standing) };
+    let token = if standing.is_final() { token(text, &view) } else { None };
+    let blanked = token.map(|token| {
+        [body.get(..token.start), Some(b"\"\""), body.get(token.end..)]
             .map(Option::unwrap_or_default)
             .concat()
-            .into(),
-        None => body,
-    }
+    });
+    (facts, blanked.map_or(body, Bytes::from))
 }
 
-/// Where in a final session's body its token's value lies, if it has one that is not blank already.
-fn dead_token(family: Family, body: &[u8]) -> Option<Range<usize>> {
-    let text = std::str::from_utf8(body).ok()?;
-    let view: View<'_> = serde_json::from_str(text).ok()?;
-    let token = view
-        .auth_token
-        .filter(|token| view.is_final(family) && token.get() != "\"\"" && token.get() != "null")?;
+/// Where the token's value lies, if there is one that is not blank already.
+fn token(text: &str, view: &View<'_>) -> Option<Range<usize>> {
+    let token = view.auth_token.filter(|token| !matches!(token.get(), "\"\"" | "null"))?;
     // A borrowed raw value is a slice of the text it was read from.
     let start = token.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     Some(start..start + token.get().len())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn blanked(family: Family, body: &str) -> String {
-        let body = without_dead_token(family, Bytes::copy_from_slice(body.as_bytes()));
-        String::from_utf8(body.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn a_final_session_loses_its_token_and_nothing_else() {
-        let body = r#"{ "sessionId":"a",  "authToken" : "ey\u004a.secret", "status":"Succ\u0065eded","n":12345678901234567890,
-            "results":{"attempts":[{"attemptId":1,"result":{"digest":"AB"}}]}}"#;
-        assert_eq!(blanked(Family::Ga, body), body.replace(r#""ey\u004a.secret""#, r#""""#));
-        for status in ["Failed", "Canceled"] {
-            let body =
-                format!(r#"{{"authToken":"ey","status":"{status}","results":{{"attempts":[]}}}}"#);
-            assert_eq!(blanked(Family::Ga, &body), body.replace("\"ey\"", "\"\""));
-        }
-        let body = r#"{"authToken":"ey","status":"Failed","sessionExpired":null,"results":{"attempts":null}}"#;
-        assert_eq!(blanked(Family::Ga, body), body.replace("\"ey\"", "\"\""));
-        let body = r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#;
-        assert_eq!(blanked(Family::Preview, body), body.replace("\"ey\"", "\"\""));
-    }
-
-    #[test]
-    fn a_session_that_may_still_change_keeps_it() {
-        for (family, body) in [
-            (
-                Family::Ga,
-                r#"{"authToken":"ey","status":"Running","results":{"attempts":[{"result":{}}]}}"#,
-            ),
-            (
-                Family::Ga,
-                r#"{"authToken":"ey","status":"NotStarted","results":{"attempts":[{"result":{}}]}}"#,
-            ),
-            (
-                Family::Ga,
-                r#"{"authToken":"ey","status":"Succeeded","results":{"attempts":[{"error":{}}]}}"#,
-            ),
-            (
-                Family::Ga,
-                r#"{"authToken":"ey","status":"Succeeded","results":{"attempts":[{"result":null}]}}"#,
-            ),
-            (Family::Ga, r#"{"authToken":"ey","status":"Succeeded"}"#),
-            (Family::Ga, r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":true}"#),
-            (
-                Family::Preview,
-                r#"{"authToken":"ey","status":"ResultAvailable","sessionExpired":false}"#,
-            ),
-            (Family::Preview, r#"{"authToken":"ey","status":"Started","sessionExpired":true}"#),
-        ] {
-            assert_eq!(blanked(family, body), body);
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_passes_as_it_is() {
-        let deep = "[".repeat(100_000);
-        for body in [
-            "",
-            "null",
-            "[]",
-            "{",
-            r#"{"status":"Failed","status":"Failed","authToken":"e"}"#,
-            r#"{"status":7}"#,
-            deep.as_str(),
-        ] {
-            assert_eq!(blanked(Family::Ga, body), body);
-        }
-        let invalid = Bytes::from_static(b"{\"status\":\"Failed\",\"authToken\":\"\xff\"}");
-        assert_eq!(without_dead_token(Family::Ga, invalid.clone()), invalid);
-    }
-}
+mod tests;

@@ -64,12 +64,15 @@ fn app(
         || Some(HashSet::from([Route::Session, Route::Audit])),
         |value| routes(&value),
     );
+    let allow_no_cache = table.get("allow_no_cache").and_then(|value| value.boolean());
+    let allow_no_cache = allow_no_cache.unwrap_or(true);
     digest(&table, warnings);
     if table.get("enrich").and_then(|value| value.boolean()) == Some(true) {
         warnings.push("'enrich' has no effect yet: audit lists pass as Azure sent them".to_owned());
     }
     table.close();
-    Some(App { name: name?, tokens: tokens?, upstream: upstream?, routes: routes? })
+    let (name, tokens, upstream, routes) = (name?, tokens?, upstream?, routes?);
+    Some(App { name, tokens, upstream, routes, allow_no_cache })
 }
 
 fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>> {

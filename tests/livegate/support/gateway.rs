@@ -29,6 +29,7 @@ pub(crate) struct Builder {
     keyless: bool,
     tls: bool,
     apps: String,
+    cache: String,
     more: String,
 }
 
@@ -57,6 +58,7 @@ impl Builder {
             keyless: false,
             tls: false,
             apps: String::new(),
+            cache: "max_bytes = \"0B\"\nrunning_ttl = \"0s\"\n".to_owned(),
             more: String::new(),
         }
     }
@@ -101,7 +103,13 @@ impl Builder {
         self
     }
 
-    /// With further tables, such as `[cache]`.
+    /// With a memory, and these lines about it. Without, every question reaches the upstream, since most tests ask about that.
+    pub(crate) fn cache(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.cache);
+        self
+    }
+
+    /// With further tables, such as `[server]`.
     pub(crate) fn more(mut self, tables: &str) -> Self {
         self.more.push_str(tables);
         self
@@ -138,11 +146,12 @@ impl Builder {
         format!(
             "[[listen]]\naddress = \"127.0.0.1:0\"\n{tls}[admin]\nlisten = \"127.0.0.1:0\"\n\
              [[upstreams]]\nname = \"emulated\"\nendpoint = {:?}\ntier = \"unlimited\"\n{}\
-             [upstreams.keys]\nprimary = {{ file = {:?} }}\n{}{}",
+             [upstreams.keys]\nprimary = {{ file = {:?} }}\n{}[cache]\n{}{}",
             self.endpoint,
             self.upstream,
             self.scratch.path("azure.key"),
             self.apps,
+            self.cache,
             self.more
         )
     }

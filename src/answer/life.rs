@@ -1,0 +1,117 @@
+//! How long an answer may be told again: the one rule, and it looks at the content alone, never at a header.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::config::Cache;
+use crate::liveness::session::Standing;
+
+/// Azure deletes a session's data 48 hours after its creation (Face API; the data and privacy page of the service).
+const LONGEST: Duration = Duration::from_secs(48 * 3600);
+
+/// Longest time that «there is no such session» is told again: a new one may appear at any moment.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(1);
+
+/// What may become of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It is final: kept for so long.
+    Kept(Duration),
+    /// It may change: told for so long to those who ask meanwhile. The reason is a value of the metric label `result`.
+    Shared(Duration, &'static str),
+    /// Told once. The reason is a value of the metric label `result`.
+    Told(&'static str),
+}
+
+impl Life {
+    /// Whether the answer may be told to others than those who waited for it, without being kept.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Shared(time, _) if !time.is_zero())
+    }
+}
+
+/// Decides it, from the status, where the session stands if this is one, and the time since its creation where that is known.
+pub fn life(
+    status: StatusCode,
+    standing: Option<Standing>,
+    age: Option<Duration>,
+    cache: &Cache,
+) -> Life {
+    let left = LONGEST.saturating_sub(age.unwrap_or_default());
+    let kept = |ttl: Duration| match ttl.min(left) {
+        Duration::ZERO => Life::Shared(cache.running_ttl, "no_store"),
+        life => Life::Kept(life),
+    };
+    let shared = |reason| Life::Shared(cache.running_ttl, reason);
+    match (status, standing) {
+        (StatusCode::OK, Some(Standing::Succeeded)) => kept(cache.ttl),
+        (StatusCode::OK, Some(Standing::Ended)) => kept(cache.failed_ttl),
+        (StatusCode::OK, Some(Standing::Pending | Standing::Decided)) => shared("not_terminal"),
+        (StatusCode::OK, Some(Standing::Unknown)) => shared("unknown_state"),
+        (StatusCode::OK, Some(Standing::Unreadable) | None) => Life::Told("undecodable"),
+        (StatusCode::NOT_FOUND, _) => {
+            Life::Shared(cache.running_ttl.min(LONGEST_ABSENCE), "error_status")
+        }
+        _ => Life::Told("error_status"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const CACHE: Cache = Cache {
+        max_bytes: 1,
+        ttl: HOUR,
+        failed_ttl: Duration::from_secs(30),
+        running_ttl: Duration::from_millis(250),
+    };
+
+    #[test]
+    fn only_what_is_final_is_kept() {
+        let decide = |status: u16, standing| {
+            life(StatusCode::from_u16(status).unwrap(), standing, None, &CACHE)
+        };
+        let running = CACHE.running_ttl;
+        for (status, standing, expected) in [
+            (200, Some(Standing::Succeeded), Life::Kept(HOUR)),
+            (200, Some(Standing::Ended), Life::Kept(CACHE.failed_ttl)),
+            (200, Some(Standing::Decided), Life::Shared(running, "not_terminal")),
+            (200, Some(Standing::Pending), Life::Shared(running, "not_terminal")),
+            (200, Some(Standing::Unknown), Life::Shared(running, "unknown_state")),
+            (200, Some(Standing::Unreadable), Life::Told("undecodable")),
+            (404, None, Life::Shared(running, "error_status")),
+            (429, None, Life::Told("error_status")),
+            (500, None, Life::Told("error_status")),
+            (204, None, Life::Told("error_status")),
+        ] {
+            assert_eq!(decide(status, standing), expected, "{status} {standing:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_outlives_48_hours_from_its_creation() {
+        let decide =
+            |age: Duration| life(StatusCode::OK, Some(Standing::Succeeded), Some(age), &CACHE);
+        assert_eq!(decide(Duration::ZERO), Life::Kept(HOUR));
+        assert_eq!(decide(47 * HOUR + HOUR / 2), Life::Kept(HOUR / 2));
+        assert_eq!(decide(48 * HOUR), Life::Shared(CACHE.running_ttl, "no_store"));
+        assert_eq!(decide(Duration::MAX), Life::Shared(CACHE.running_ttl, "no_store"));
+    }
+
+    #[test]
+    fn an_absence_is_told_for_a_second_at_most() {
+        let patient = Cache { running_ttl: Duration::from_secs(60), ..CACHE };
+        let told = life(StatusCode::NOT_FOUND, None, None, &patient);
+        assert_eq!(told, Life::Shared(Duration::from_secs(1), "error_status"));
+    }
+
+    #[test]
+    fn a_time_of_nothing_keeps_nothing() {
+        let off = Cache { ttl: Duration::ZERO, running_ttl: Duration::ZERO, ..CACHE };
+        let told = life(StatusCode::OK, Some(Standing::Succeeded), None, &off);
+        assert_eq!(told, Life::Shared(Duration::ZERO, "no_store"));
+    }
+}

@@ -1,0 +1,317 @@
+//! The memory: final sessions, and the questions that are on their way to Azure. It outlives configurations.
+//!
+//! What is kept lies in a cache bounded by bytes. What is on its way lies in a table, under one lock together with
+//! every change of what is kept, so that an answer that was on its way when its session was deleted cannot be put
+//! back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache as Kept;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::flight::{Flight, Landing, Ticket};
+use super::key::{Key, Owner};
+use super::life::Life;
+use super::prepared::Prepared;
+use super::wait::Poll;
+use crate::liveness::SessionId;
+use crate::metrics::Metrics;
+use crate::moment::Moment;
+
+/// Azure deletes a session's data after 48 hours; nothing about one need be known for longer.
+const LONGEST: Duration = Duration::from_secs(48 * 3600);
+
+/// Most sessions whose creation or deletion is remembered: some 20 MB.
+const MOST_REMEMBERED: u64 = 100_000;
+
+/// Longest answer that is kept or shared, in bytes: a hundred times what a session has.
+const LONGEST_ANSWER: usize = 256 << 10;
+
+/// How often what has expired is freed.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The memory of a running gateway.
+#[derive(Debug)]
+pub struct Memory {
+    kept: Kept<Key, Entry>,
+    created: Kept<Owner, Moment>,
+    table: Mutex<Table>,
+    draining: watch::Sender<bool>,
+    max_bytes: u64,
+    metrics: Arc<Metrics>,
+}
+
+/// A kept answer.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The answer.
+    pub answer: Arc<Prepared>,
+    /// How long it may be told, from when it came.
+    pub life: Duration,
+}
+
+/// What is on its way, and what must not be kept.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) flights: HashMap<Key, Flight>,
+    pub(super) polls: HashMap<Key, Arc<Poll>>,
+    deleted: Kept<Owner, ()>,
+    departures: u64,
+}
+
+/// What can be told of the memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Fill {
+    /// Kept answers.
+    pub entries: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+    /// Most bytes that they may take.
+    pub max_bytes: u64,
+}
+
+/// An entry lives as long as it says, from whenever it is put in or replaced. Without the second rule one that replaces
+/// another would inherit its end.
+struct Lives;
+
+#[expect(clippy::disallowed_types, reason = "moka has a clock of its own, which is not asked here")]
+impl moka::Expiry<Key, Entry> for Lives {
+    fn expire_after_create(
+        &self,
+        _key: &Key,
+        entry: &Entry,
+        _now: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(entry.life)
+    }
+
+    fn expire_after_update(
+        &self,
+        _key: &Key,
+        entry: &Entry,
+        _now: std::time::Instant,
+        _left: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(entry.life)
+    }
+}
+
+impl Memory {
+    /// An empty memory for so many bytes of answers.
+    pub fn new(max_bytes: u64, metrics: Arc<Metrics>) -> Self {
+        let evictions = metrics.cache_evictions_total.clone();
+        let kept = Kept::builder()
+            .max_capacity(max_bytes)
+            .weigher(|key, entry: &Entry| {
+                u32::try_from(entry.answer.weight(key)).unwrap_or(u32::MAX)
+            })
+            .expire_after(Lives)
+            // A session is asked for again soon after it ended or never, so that the newest must find a place.
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(move |_, _, cause| {
+                evictions.with_label_values(&[word(cause)]).inc();
+            })
+            .build();
+        let table = Table {
+            flights: HashMap::new(),
+            polls: HashMap::new(),
+            deleted: remembered(),
+            departures: 0,
+        };
+        Self {
+            kept,
+            created: remembered(),
+            table: Mutex::new(table),
+            draining: watch::Sender::new(false),
+            max_bytes,
+            metrics,
+        }
+    }
+
+    /// A kept answer, as old as it may be.
+    pub fn recall(&self, key: &Key) -> Option<Entry> {
+        self.kept.get(key)
+    }
+
+    /// Joins the flight for this key, or begins one: then what is returned must be landed.
+    pub(super) fn board(self: &Arc<Self>, key: &Key, fresh: bool) -> Ticket {
+        let mut table = self.table();
+        if let Some(ticket) = table.flights.get(key).and_then(|flight| flight.join(fresh)) {
+            return ticket;
+        }
+        // A flight may have landed since the cache was asked.
+        if let Some(entry) = self.kept.get(key).filter(|_| !fresh) {
+            return Ticket::Kept(entry);
+        }
+        table.departures += 1;
+        let landing = Landing::new(Arc::clone(self), key.clone(), table.departures);
+        table.flights.insert(key.clone(), landing.flight());
+        Ticket::Begun(landing)
+    }
+
+    /// Takes in what a flight brought, unless its session was deleted or the memory emptied meanwhile. Whether it is
+    /// kept.
+    pub(super) fn take(&self, key: &Key, number: u64, answer: &Prepared, life: Life) -> bool {
+        let wanted = match life {
+            Life::Kept(_) if self.max_bytes == 0 => Err("no_store"),
+            Life::Kept(_) if answer.body.len() > LONGEST_ANSWER => Err("too_large"),
+            Life::Kept(life) => Ok(Entry { answer: Arc::new(answer.compact()), life }),
+            Life::Shared(_, reason) | Life::Told(reason) => Err(reason),
+        };
+        let mut table = self.table();
+        let ours = table.flights.get(key).is_some_and(|flight| flight.number == number);
+        if ours && !life.is_shared() {
+            table.flights.remove(key);
+        }
+        let wanted = wanted.and_then(|entry| {
+            let deleted = !ours || table.deleted.contains_key(&key.owner());
+            if deleted { Err("no_store") } else { Ok(entry) }
+        });
+        let result = wanted.as_ref().err().copied().unwrap_or("stored");
+        self.metrics.cache_stores_total.with_label_values(&[result]).inc();
+        let kept = wanted.is_ok();
+        match wanted {
+            Ok(entry) => self.kept.insert(key.clone(), entry),
+            // What Azure says now is no longer what was kept, unless it says nothing about the session.
+            Err(_) if ours && answer.is_about_the_session() => self.kept.invalidate(key),
+            Err(_) => {}
+        }
+        kept
+    }
+
+    /// A flight is over, and nothing of it is to be shared any more.
+    pub(super) fn over(&self, key: &Key, number: u64) {
+        let mut table = self.table();
+        if table.flights.get(key).is_some_and(|flight| flight.number == number) {
+            table.flights.remove(key);
+        }
+    }
+
+    /// Remembers when a session was created: v1.2 and later do not say so themselves.
+    pub fn created(&self, session: Owner) {
+        self.created.insert(session, Moment::now());
+    }
+
+    /// What has passed since a session's creation, where the gateway saw it.
+    pub(super) fn age(&self, session: &Owner) -> Option<Duration> {
+        self.created.get(session).map(|created| Moment::now().since(created))
+    }
+
+    /// Forgets a session that is being deleted, by whatever way it was asked for, and keeps nothing of it from now on.
+    pub fn delete(&self, session: &Owner) {
+        let mut table = self.table();
+        table.deleted.insert(session.clone(), ());
+        for key in session.keys() {
+            self.forget(&mut table, &key);
+        }
+    }
+
+    /// A session was not deleted after all.
+    pub fn undelete(&self, session: &Owner) {
+        self.table().deleted.invalidate(session);
+    }
+
+    /// Forgets one session of whichever resource, or everything. How many answers that were.
+    pub fn purge(&self, session: Option<&SessionId>, resources: &[u32]) -> u64 {
+        let mut table = self.table();
+        let Some(id) = session else {
+            self.kept.run_pending_tasks();
+            let count = self.kept.entry_count();
+            self.kept.invalidate_all();
+            table.flights.clear();
+            return count;
+        };
+        let owner = |resource: &u32| Owner { resource: *resource, id: id.clone() };
+        let keys = resources.iter().map(owner).flat_map(|owner| owner.keys().collect::<Vec<_>>());
+        keys.filter(|key| self.forget(&mut table, key)).count() as u64
+    }
+
+    /// Whether there was something to forget.
+    fn forget(&self, table: &mut Table, key: &Key) -> bool {
+        table.flights.remove(key);
+        if let Some(poll) = table.polls.remove(key) {
+            poll.forgotten();
+        }
+        self.kept.remove(key).is_some()
+    }
+
+    /// A poller's work is done.
+    pub(super) fn leave(&self, key: &Key, poll: &Arc<Poll>) {
+        let mut table = self.table();
+        if table.polls.get(key).is_some_and(|seated| Arc::ptr_eq(seated, poll)) {
+            table.polls.remove(key);
+        }
+    }
+
+    /// The same, unless somebody waits for its news.
+    pub(super) fn leave_if_deserted(&self, key: &Key, poll: &Arc<Poll>) -> bool {
+        let mut table = self.table();
+        let deserted = poll.is_deserted();
+        if deserted && table.polls.get(key).is_some_and(|seated| Arc::ptr_eq(seated, poll)) {
+            table.polls.remove(key);
+        }
+        deserted
+    }
+
+    /// What can be told of it.
+    pub fn fill(&self) -> Fill {
+        let (entries, bytes) = (self.kept.entry_count(), self.kept.weighted_size());
+        Fill { entries, bytes, max_bytes: self.max_bytes }
+    }
+
+    /// Frees what has expired, for as long as the gateway runs: without traffic nothing else would.
+    pub async fn tend(self: Arc<Self>) {
+        let mut tick = interval(SWEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.sweep();
+        }
+    }
+
+    /// Frees what has expired, and tells the metrics how full it is.
+    pub fn sweep(&self) {
+        self.kept.run_pending_tasks();
+        self.created.run_pending_tasks();
+        self.table().deleted.run_pending_tasks();
+        let Fill { entries, bytes, .. } = self.fill();
+        self.metrics.cache_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.metrics.cache_weight_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Nobody should be kept waiting any more.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Resolves when nobody should be kept waiting any more.
+    pub(super) fn drained(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// Nothing that holds the lock can panic half-way through a change.
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something about sessions, for as long as Azure has their data.
+fn remembered<V: Clone + Send + Sync + 'static>() -> Kept<Owner, V> {
+    let builder = Kept::builder().max_capacity(MOST_REMEMBERED).time_to_live(LONGEST);
+    builder.eviction_policy(EvictionPolicy::lru()).build()
+}
+
+/// The value of the metric label `cause`.
+const fn word(cause: RemovalCause) -> &'static str {
+    match cause {
+        RemovalCause::Expired => "expired",
+        RemovalCause::Explicit => "explicit",
+        RemovalCause::Replaced => "replaced",
+        RemovalCause::Size => "size",
+    }
+}

@@ -1,0 +1,141 @@
+//! An answer of Azure's, read once and made ready to be told any number of times without copying its content.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CACHE_CONTROL, ETAG, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::key::Key;
+use crate::headers;
+use crate::liveness::ApiVersion;
+use crate::liveness::session::{Facts, Standing, read};
+use crate::moment::Moment;
+
+/// Bytes that an answer costs in memory beside what can be counted: the memory's own book-keeping, and what the
+/// allocator rounds up. `benches/memory.rs` measures it.
+const OVERHEAD: usize = 450;
+
+const DECISION: HeaderName = HeaderName::from_static("liveness-decision");
+
+/// An answer of Azure's, ready to be told.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its content; of a final session without its dead token.
+    pub body: Bytes,
+    /// What the content says, if it is a session.
+    pub session: Option<Session>,
+    /// When it came.
+    pub fetched: Moment,
+    fields: Box<[(HeaderName, HeaderValue)]>,
+}
+
+/// What is known of a session.
+#[derive(Debug)]
+pub struct Session {
+    /// Where it stands.
+    pub standing: Standing,
+    /// When it was created, if it says so.
+    pub created: Option<Timestamp>,
+    /// The entity tag over the exact bytes of the content.
+    pub etag: HeaderValue,
+    decision: HeaderValue,
+}
+
+impl Prepared {
+    /// Reads an answer that has just come.
+    pub fn new(version: ApiVersion, answer: Response<Bytes>) -> Self {
+        let (parts, mut body) = answer.into_parts();
+        let session = (parts.status == StatusCode::OK).then(|| {
+            let (facts, blanked) = read(version.family(), std::mem::take(&mut body));
+            body = blanked;
+            Session::new(facts, &body)
+        });
+        let mut fields = Vec::with_capacity(parts.headers.len());
+        let mut name = None;
+        for (next, value) in parts.headers {
+            // A name is given once and stands for all values that follow it.
+            name = next.or(name);
+            let replaced = |name: &HeaderName| [ETAG, CACHE_CONTROL].contains(name);
+            let passes = name.clone().filter(|name| session.is_none() || !replaced(name));
+            fields.extend(passes.map(|name| (name, value)));
+        }
+        let fields = fields.into_boxed_slice();
+        Self { status: parts.status, body, session, fetched: Moment::now(), fields }
+    }
+
+    /// Where the session stands, if this is one.
+    pub fn standing(&self) -> Option<Standing> {
+        self.session.as_ref().map(|session| session.standing)
+    }
+
+    /// Whether Azure spoke of the session here, and not of its own troubles.
+    pub fn is_about_the_session(&self) -> bool {
+        matches!(self.status, StatusCode::OK | StatusCode::NOT_FOUND)
+    }
+
+    /// The fields of an answer to an app: those of Azure's, and the gateway's own about the session. Those that belong to
+    /// the one exchange with Azure are told only to the app whose exchange it was.
+    pub fn fields(&self, own_exchange: bool) -> HeaderMap {
+        let mut fields = HeaderMap::with_capacity(self.fields.len() + 8);
+        for (name, value) in &self.fields {
+            if own_exchange || !headers::of_one_exchange(name) {
+                fields.append(name, value.clone());
+            }
+        }
+        if let Some(session) = &self.session {
+            fields.insert(DECISION, session.decision.clone());
+        }
+        fields
+    }
+
+    /// The same in one piece of memory of its own, without what belongs to one exchange. What has just come lies in
+    /// the buffers of its connection, and would keep them whole.
+    pub fn compact(&self) -> Self {
+        let lasting = || self.fields.iter().filter(|(name, _)| !headers::of_one_exchange(name));
+        let session = self.session.iter().flat_map(|session| [&session.etag, &session.decision]);
+        let values = || lasting().map(|(_, value)| value).chain(session.clone());
+        let length = values().map(HeaderValue::len).sum::<usize>() + self.body.len();
+        let mut piece = BytesMut::with_capacity(length);
+        values().for_each(|value| piece.extend_from_slice(value.as_bytes()));
+        piece.extend_from_slice(&self.body);
+        let mut piece = piece.freeze();
+        let mut cut = |value: &HeaderValue| {
+            let cut = HeaderValue::from_maybe_shared(piece.split_to(value.len()));
+            cut.unwrap_or_else(|_| value.clone())
+        };
+        let fields = lasting().map(|(name, value)| (headers::lasting(name), cut(value))).collect();
+        let session = self.session.as_ref().map(|session| Session {
+            etag: cut(&session.etag),
+            decision: cut(&session.decision),
+            ..*session
+        });
+        Self { status: self.status, body: piece, session, fetched: self.fetched, fields }
+    }
+
+    /// What it costs to keep, in bytes.
+    pub fn weight(&self, key: &Key) -> usize {
+        let field = size_of::<(HeaderName, HeaderValue)>();
+        let values = self.fields.iter().map(|(_, value)| field + value.len()).sum::<usize>();
+        OVERHEAD
+            + size_of::<Self>()
+            + size_of::<Key>()
+            + key.id.as_str().len()
+            + values
+            + self.body.len()
+    }
+}
+
+impl Session {
+    fn new(facts: Facts, body: &[u8]) -> Self {
+        let Facts { standing, created, decision } = facts;
+        // RFC 9110 §8.8.3: a strong tag changes whenever the bytes do; 128 bits are enough to tell them apart.
+        let hash = Sha256::digest(body);
+        let etag = format!("\"{}\"", const_hex::encode(hash.get(..16).unwrap_or_default()));
+        let value =
+            |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        Self { standing, created, etag: value(etag), decision: value(decision) }
+    }
+}

@@ -1,0 +1,117 @@
+//! Tells an app the answer about a session: with its entity tag, its age, how the memory had part in it, and without its
+//! content where the app has that already.
+//!
+//! Below it answers are prepared once and shared; above it each belongs to one app.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::TryFutureExt as _;
+use futures_util::future::MapOk;
+use http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
+
+use super::prepared::Session;
+use super::recall::{How, Told, Why};
+use crate::body::Body;
+use crate::call::{Call, Reply};
+use crate::error::Error;
+use crate::headers::CACHE_STATUS;
+use crate::moment::Moment;
+use crate::wishes::Wishes;
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// The row.
+#[derive(Debug, Clone)]
+pub struct Tell<S> {
+    inner: S,
+}
+
+/// Tells answers about sessions.
+pub fn tell<S>() -> impl Layer<S, Service = Tell<S>> + Clone {
+    layer_fn(|inner| Tell { inner })
+}
+
+impl<S> Service<Call> for Tell<S>
+where
+    S: Service<Call, Response = Told, Error = Error>,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = MapOk<S::Future, Box<dyn FnOnce(Told) -> Reply + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let wishes = call.wishes.clone();
+        self.inner.call(call).map_ok(Box::new(move |told| reply(&told, &wishes)))
+    }
+}
+
+fn reply(told: &Told, wishes: &Wishes) -> Reply {
+    let Told { answer, how, waited } = told;
+    let asked = matches!(how, How::Asked { .. });
+    let has = |session: &Session| wishes.has(session.etag.as_bytes());
+    let unchanged = answer.session.as_ref().is_some_and(has);
+    let mut fields = if unchanged { HeaderMap::new() } else { answer.fields(asked) };
+    if let Some(session) = &answer.session {
+        fields.insert(ETAG, session.etag.clone());
+        // What may change is asked for each time, by whatever keeps it nearer to the app.
+        let control = if session.standing.is_final() { "private" } else { "private, no-cache" };
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static(control));
+        if !asked {
+            // RFC 9111 §5.1: the field says that the answer was not made for this request.
+            let age = Moment::now().since(answer.fetched).as_secs();
+            fields.insert(AGE, HeaderValue::from(age));
+        }
+    }
+    fields.append(CACHE_STATUS, status(*how));
+    if let Some(wait) = wishes.wait.filter(|_| *waited) {
+        let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
+        fields.extend(applied.map(|applied| (PREFERENCE_APPLIED, applied)));
+    }
+    let body = if unchanged { Body::Empty } else { Body::from(answer.body.clone()) };
+    let mut reply = Response::new(body);
+    // RFC 9110 §15.4.5: a 304 has the fields that would help to keep the 200, and no content.
+    *reply.status_mut() = if unchanged { StatusCode::NOT_MODIFIED } else { answer.status };
+    *reply.headers_mut() = fields;
+    Reply { answer: reply, cache: word(*how) }
+}
+
+/// RFC 9211 §2. What is kept counts as stored; what is only shared for a moment does not.
+fn status(how: How) -> HeaderValue {
+    HeaderValue::from_static(match how {
+        How::Hit(left) => return hit(left),
+        How::Shared => "livegate; hit; ttl=0",
+        How::Asked { why: Why::Miss, stored: true } => "livegate; fwd=miss; stored",
+        How::Asked { why: Why::Miss, stored: false } => "livegate; fwd=miss",
+        How::Asked { why: Why::Stale, stored: true } => "livegate; fwd=stale; stored",
+        How::Asked { why: Why::Stale, stored: false } => "livegate; fwd=stale",
+        How::Asked { why: Why::Request, stored: true } => "livegate; fwd=request; stored",
+        How::Asked { why: Why::Request, stored: false } => "livegate; fwd=request",
+        How::Collapsed(Why::Miss) => "livegate; fwd=miss; collapsed",
+        How::Collapsed(Why::Stale) => "livegate; fwd=stale; collapsed",
+        How::Collapsed(Why::Request) => "livegate; fwd=request; collapsed",
+    })
+}
+
+fn hit(left: Duration) -> HeaderValue {
+    let text = format!("livegate; hit; ttl={}", left.as_secs());
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("livegate; hit"))
+}
+
+/// The value of the metric label `cache`.
+const fn word(how: How) -> &'static str {
+    match how {
+        How::Hit(_) => "hit",
+        How::Shared => "shared",
+        How::Asked { why: Why::Request, .. } => "bypass",
+        How::Asked { .. } => "miss",
+        How::Collapsed(_) => "collapsed",
+    }
+}

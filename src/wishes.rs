@@ -1,0 +1,173 @@
+//! What an app asks of the gateway itself, in header fields that never reach Azure.
+
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, HeaderName, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue};
+
+use crate::config::App;
+
+/// RFC 7240.
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// Longest time that a request is held on an app's wish, in seconds.
+const LONGEST_WAIT: u64 = 60;
+
+/// What an app asks of the gateway itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// `Prefer: wait=N`: how long to hold the answer until the session ends.
+    pub wait: Option<Duration>,
+    /// `Cache-Control: no-cache`: nothing from memory.
+    pub fresh: bool,
+    /// `If-None-Match`: what the app has already, line by line.
+    unless: Vec<HeaderValue>,
+}
+
+impl Wishes {
+    /// Reads a request's fields. What cannot be understood is no wish: RFC 7240 §2 asks for that.
+    pub fn read(headers: &HeaderMap, app: &App) -> Self {
+        let wait = items(headers, &PREFER).find_map(|item| argument(item, b"wait"));
+        let wait = wait.and_then(number).map(|wait| Duration::from_secs(wait.min(LONGEST_WAIT)));
+        // RFC 9111 §5.2.1: either of them refuses what was not validated for this request.
+        let fresh = |item: &[u8]| {
+            item.eq_ignore_ascii_case(b"no-cache")
+                || argument(item, b"max-age").and_then(number) == Some(0)
+        };
+        Self {
+            wait: wait.filter(|wait| !wait.is_zero()),
+            fresh: app.allow_no_cache && items(headers, &CACHE_CONTROL).any(fresh),
+            unless: headers.get_all(IF_NONE_MATCH).iter().cloned().collect(),
+        }
+    }
+
+    /// Nothing but a fresh answer.
+    pub const fn for_a_fresh_answer() -> Self {
+        Self { wait: None, fresh: true, unless: Vec::new() }
+    }
+
+    /// Whether the app has this representation already, by its entity tag with the quotes. RFC 9110 §13.1.2: tags
+    /// are compared weakly, and `*` is any.
+    pub fn has(&self, etag: &[u8]) -> bool {
+        let any = |line: &HeaderValue| line.as_bytes().trim_ascii() == b"*";
+        let named = |line: &HeaderValue| tags(line.as_bytes()).any(|tag| tag == etag);
+        self.unless.iter().any(|line| any(line) || named(line))
+    }
+}
+
+/// The members of a list over all of a field's lines, without their parameters.
+fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let members = lines.flat_map(|line| line.split(|byte| *byte == b','));
+    members.map(|item| item.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii())
+}
+
+/// The value of `name=value` or `name="value"`.
+fn argument<'a>(item: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (key, value) = item.split_at_checked(item.iter().position(|byte| *byte == b'=')?)?;
+    let value = value.get(1..).unwrap_or_default().trim_ascii();
+    let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    key.trim_ascii().eq_ignore_ascii_case(name).then_some(bare.unwrap_or(value))
+}
+
+/// RFC 9110 §5.6.7: a number of seconds is digits, and one that is too large counts as the largest.
+fn number(digits: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(digits).ok()?;
+    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+/// Entity tags with their quotes, which may hold commas. `W/` before one makes no difference here.
+fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let open = rest.iter().position(|byte| *byte == b'"')?;
+        let tail = rest.get(open..)?;
+        let close = tail.iter().skip(1).position(|byte| *byte == b'"')? + 2;
+        let (tag, behind) = tail.split_at_checked(close)?;
+        rest = behind;
+        Some(tag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn read(fields: &[(&'static str, &'static str)], allow_no_cache: bool) -> Wishes {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let (name, routes) = ("a".to_owned(), HashSet::new());
+        let app = App { name, tokens: Vec::new(), upstream: 0, routes, allow_no_cache };
+        Wishes::read(&headers, &app)
+    }
+
+    #[test]
+    fn a_wait_is_read_and_bounded() {
+        let wait = |fields: &[_]| read(fields, true).wait.map(|wait| wait.as_secs());
+        for (value, seconds) in [
+            ("wait=5", Some(5)),
+            ("Wait = \"7\"", Some(7)),
+            ("respond-async, wait=10; foo=1", Some(10)),
+            ("wait=61", Some(60)),
+            ("wait=99999999999999999999999", Some(60)),
+            ("wait=3, wait=9", Some(3)),
+            ("wait=0", None),
+            ("wait=-1", None),
+            ("wait=1.5", None),
+            ("wait=", None),
+            ("wait", None),
+            ("waits=5", None),
+            ("enrich=none", None),
+        ] {
+            assert_eq!(wait(&[("prefer", value)]), seconds, "{value}");
+        }
+        assert_eq!(wait(&[("prefer", "enrich=none"), ("prefer", "wait=4")]), Some(4));
+        assert_eq!(wait(&[]), None);
+    }
+
+    #[test]
+    fn a_fresh_answer_is_wished_for_by_those_who_may() {
+        for (value, fresh) in [
+            ("no-cache", true),
+            ("No-Cache", true),
+            ("max-age=0", true),
+            ("no-transform, no-cache", true),
+            ("max-age=00", true),
+            ("max-age=1", false),
+            ("no-cached", false),
+            ("no-store", false),
+            ("", false),
+        ] {
+            assert_eq!(read(&[("cache-control", value)], true).fresh, fresh, "{value}");
+            assert!(!read(&[("cache-control", value)], false).fresh);
+        }
+    }
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        for (value, has) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("\"b,c\",W/\"a\"", true),
+            ("*", true),
+            (" * ", true),
+            ("\"A\"", false),
+            ("a", false),
+            ("\"a", false),
+            ("\"b\", *", false),
+            ("", false),
+        ] {
+            assert_eq!(read(&[("if-none-match", value)], true).has(b"\"a\""), has, "{value}");
+        }
+        assert!(
+            read(&[("if-none-match", "\"b\""), ("if-none-match", "\"a\"")], true).has(b"\"a\"")
+        );
+        assert!(!read(&[], true).has(b"\"a\""));
+    }
+}
