@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::body::Body;
+use crate::liveness::SessionId;
 use crate::state::State;
 
 const JSON: &str = "application/json";
@@ -40,11 +41,12 @@ async fn guarded(state: &State, request: &Request<Incoming>) -> Response<Body> {
     if request.method() == Method::POST && request.headers().contains_key(ORIGIN) {
         return text(StatusCode::FORBIDDEN, TEXT, "not for pages of a browser\n".to_owned());
     }
-    answer(state, request.method(), request.uri().path()).await
+    answer(state, request.method(), request.uri().path(), request.uri().query()).await
 }
 
-async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
-    let allowed = if path == "/reload" { Method::POST } else { Method::GET };
+async fn answer(state: &State, method: &Method, path: &str, query: Option<&str>) -> Response<Body> {
+    let acts = matches!(path, "/reload" | "/cache/purge");
+    let allowed = if acts { Method::POST } else { Method::GET };
     let head = *method == Method::HEAD && allowed == Method::GET;
     if *method != allowed && !head && known(path) {
         let mut refused =
@@ -54,10 +56,7 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
         return refused;
     }
     let answer = match path {
-        "/metrics" => match state.metrics.text() {
-            Ok(metrics) => text(StatusCode::OK, METRICS, metrics),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
-        },
+        "/metrics" => metrics(state),
         "/livez" => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
         "/readyz" => match state.not_ready() {
             None => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
@@ -69,17 +68,45 @@ async fn answer(state: &State, method: &Method, path: &str) -> Response<Body> {
             Ok(()) => text(StatusCode::OK, TEXT, "the configuration was loaded again\n".to_owned()),
             Err(mistakes) => text(StatusCode::UNPROCESSABLE_ENTITY, TEXT, format!("{mistakes}\n")),
         },
+        "/cache/purge" => purge(state, query.unwrap_or_default()),
         _ => text(
             StatusCode::NOT_FOUND,
             TEXT,
-            "There are /, /metrics, /livez, /readyz, /status and POST /reload.\n".to_owned(),
+            "There are /, /metrics, /livez, /readyz, /status, POST /reload and POST /cache/purge.\n"
+                .to_owned(),
         ),
     };
     if head { answer.map(|_| Body::Empty) } else { answer }
 }
 
 fn known(path: &str) -> bool {
-    matches!(path, "/" | "/metrics" | "/livez" | "/readyz" | "/status" | "/reload")
+    let pages = ["/", "/metrics", "/livez", "/readyz", "/status", "/reload", "/cache/purge"];
+    pages.contains(&path)
+}
+
+fn metrics(state: &State) -> Response<Body> {
+    state.memory.sweep();
+    match state.metrics.text() {
+        Ok(metrics) => text(StatusCode::OK, METRICS, metrics),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+    }
+}
+
+/// Forgets one session, or all. A query that is misspelt must not empty the memory.
+fn purge(state: &State, query: &str) -> Response<Body> {
+    let mut fields = form_urlencoded::parse(query.as_bytes());
+    let session = match (fields.next(), fields.next()) {
+        (None, _) => None,
+        (Some((key, id)), None) if key == "session" && SessionId::parse(&id).is_some() => {
+            SessionId::parse(&id)
+        }
+        _ => {
+            let rule = "the query is session=ID, or nothing for all sessions\n".to_owned();
+            return text(StatusCode::BAD_REQUEST, TEXT, rule);
+        }
+    };
+    let forgotten = state.purge(session.as_ref());
+    text(StatusCode::OK, TEXT, format!("kept answers that were forgotten: {forgotten}\n"))
 }
 
 fn text(status: StatusCode, kind: &'static str, content: String) -> Response<Body> {

@@ -9,6 +9,8 @@ pub mod pace;
 pub mod prepared;
 pub mod read;
 pub mod recall;
+#[cfg(test)]
+mod scene;
 pub mod tell;
 pub mod wait;
 

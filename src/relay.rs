@@ -86,20 +86,40 @@ impl Relay {
         Ok(Response::from_parts(parts, Body::from(body)))
     }
 
-    /// From before Azure is asked nothing of the session is kept, for Azure may have deleted it whatever becomes of the answer;
-    /// and nothing that was fetched meanwhile is told once there is one. Only Azure's own refusal takes that back.
+    /// What is known of the session is forgotten before Azure is asked, and what was fetched meanwhile before the app hears
+    /// the answer.
     async fn delete(self, ask: Ask, session: Owner) -> Result<Response<Body>, Error> {
-        let (memory, metrics) = (Arc::clone(&self.memory), Arc::clone(&self.metrics));
+        self.metrics.cache_purges_total.with_label_values(&["delete"]).inc();
+        let mut deletion = Deletion::begin(Arc::clone(&self.memory), session);
         let limit = self.azure.timeout;
-        memory.delete(&session);
-        metrics.cache_purges_total.with_label_values(&["delete"]).inc();
         let answer = self.send(ask, limit).await;
-        memory.delete(&session);
         let status = answer.as_ref().map_or_else(Error::status, Response::status);
-        if status.is_client_error() && status != StatusCode::NOT_FOUND {
-            memory.undelete(&session);
-        }
+        deletion.refused = status.is_client_error() && status != StatusCode::NOT_FOUND;
         answer
+    }
+}
+
+/// A deletion under way. Once Azure may have heard of it nothing of the session is kept any more, also where the app leaves
+/// or the answer is lost; only Azure's own refusal takes that back.
+struct Deletion {
+    memory: Arc<Memory>,
+    session: Owner,
+    refused: bool,
+}
+
+impl Deletion {
+    fn begin(memory: Arc<Memory>, session: Owner) -> Self {
+        memory.delete(&session);
+        Self { memory, session, refused: false }
+    }
+}
+
+impl Drop for Deletion {
+    fn drop(&mut self) {
+        self.memory.delete(&self.session);
+        if self.refused {
+            self.memory.undelete(&self.session);
+        }
     }
 }
 

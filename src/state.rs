@@ -16,6 +16,7 @@ use crate::answer::memory::Memory;
 use crate::azure::Azure;
 use crate::azure::key::Keys;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Upstream, Watched};
+use crate::liveness::SessionId;
 use crate::metrics::Metrics;
 use crate::stack::{Front, stack};
 
@@ -153,6 +154,12 @@ impl State {
         }
         let keyless = self.live().upstreams.iter().any(|azure| !azure.keys.any());
         keyless.then_some("no key is loaded")
+    }
+
+    /// Forgets what is kept of one session, or everything. How many answers that were.
+    pub fn purge(&self, session: Option<&SessionId>) -> u64 {
+        self.metrics.cache_purges_total.with_label_values(&["admin"]).inc();
+        self.memory.purge(session, self.numbers.load(Ordering::Relaxed))
     }
 
     /// Reads the configuration and every file that it names again. A bad one is refused and the old one

@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::answer::memory::Fill;
 use crate::azure::key::SlotStatus;
 use crate::state::{Failure, State};
 
@@ -20,6 +21,15 @@ struct Status<'a> {
     config: ConfigStatus<'a>,
     upstreams: Vec<UpstreamStatus<'a>>,
     apps: Vec<&'a str>,
+    cache: CacheStatus,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CacheStatus {
+    entries: u64,
+    bytes: u64,
+    max_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -46,6 +56,7 @@ struct UpstreamStatus<'a> {
 /// For programs.
 pub(super) fn json(state: &State) -> String {
     let (live, failure) = (state.live(), state.failure());
+    let Fill { entries, bytes, max_bytes } = state.memory.fill();
     let upstreams = live.config.upstreams.iter().zip(&live.upstreams);
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -67,6 +78,7 @@ pub(super) fn json(state: &State) -> String {
             })
             .collect(),
         apps: live.config.apps.iter().map(|app| app.name.as_str()).collect(),
+        cache: CacheStatus { entries, bytes, max_bytes },
     };
     serde_json::to_string_pretty(&status).unwrap_or_default()
 }
@@ -99,6 +111,8 @@ pub(super) fn text(state: &State) -> String {
     for app in &live.config.apps {
         _ = writeln!(text, "app {}", app.name);
     }
+    let Fill { entries, bytes, max_bytes } = state.memory.fill();
+    _ = writeln!(text, "kept: {entries} sessions, {bytes} of {max_bytes} bytes");
     for warning in &live.config.warnings {
         _ = writeln!(text, "note: {warning}");
     }
@@ -111,5 +125,5 @@ pub(super) fn text(state: &State) -> String {
             _ = writeln!(text, "  {mistake}");
         }
     }
-    text + "see also /metrics, /status, /livez, /readyz, POST /reload\n"
+    text + "see also /metrics, /status, /livez, /readyz, POST /reload, POST /cache/purge\n"
 }

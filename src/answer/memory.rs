@@ -216,18 +216,19 @@ impl Memory {
         self.table().deleted.invalidate(session);
     }
 
-    /// Forgets one session of whichever resource, or everything. How many answers that were.
-    pub fn purge(&self, session: Option<&SessionId>, resources: &[u32]) -> u64 {
+    /// Forgets one session of whichever resource with a lower number, or everything. How many answers that were.
+    pub fn purge(&self, session: Option<&SessionId>, resources: u32) -> u64 {
         let mut table = self.table();
         let Some(id) = session else {
             self.kept.run_pending_tasks();
             let count = self.kept.entry_count();
             self.kept.invalidate_all();
             table.flights.clear();
+            table.polls.drain().for_each(|(_, poll)| poll.forgotten());
             return count;
         };
-        let owner = |resource: &u32| Owner { resource: *resource, id: id.clone() };
-        let keys = resources.iter().map(owner).flat_map(|owner| owner.keys().collect::<Vec<_>>());
+        let owner = |resource| Owner { resource, id: id.clone() };
+        let keys = (0..resources).map(owner).flat_map(|owner| owner.keys().collect::<Vec<_>>());
         keys.filter(|key| self.forget(&mut table, key)).count() as u64
     }
 

@@ -190,3 +190,6 @@ async fn fly(
     });
     landing.land(outcome).await;
 }
+
+#[cfg(test)]
+mod tests;

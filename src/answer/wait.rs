@@ -244,3 +244,6 @@ impl Told {
         Self { how, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,6 +178,11 @@ impl<'a> Value<'a> {
             bounds.start(),
             bounds.end()
         );
+        let zero =
+            matches!(self.value.get_ref(), DeValue::Integer(digits) if digits.as_str() == "0");
+        if zero && bounds.contains(&Duration::ZERO) {
+            return Some(Duration::ZERO);
+        }
         self.parsed(&rule, |text| units::duration(text).filter(|time| bounds.contains(time)))
     }
 

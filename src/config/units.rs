@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// `250ms`, `30s`, `5m`, `1h`: whole numbers only.
+/// `250ms`, `30s`, `5m`, `1h`: whole numbers only. Nothing needs no unit.
 pub(super) fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
     let (number, unit) = split(text)?;
     match unit {
         "ms" => Some(Duration::from_millis(number)),
@@ -14,8 +17,11 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     }
 }
 
-/// `512B`, `32KiB`, `8MiB`, `1GiB`.
+/// `512B`, `32KiB`, `8MiB`, `1GiB`, `0`.
 pub(super) fn size(text: &str) -> Option<u64> {
+    if text == "0" {
+        return Some(0);
+    }
     let (number, unit) = split(text)?;
     let factor: u64 = match unit {
         "B" => 1,
@@ -40,6 +46,7 @@ mod tests {
     fn times_and_sizes_are_read() {
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(duration("0s"), Some(Duration::ZERO));
+        assert_eq!((duration("0"), size("0")), (Some(Duration::ZERO), Some(0)));
         assert_eq!(duration("48h"), Some(Duration::from_secs(172_800)));
         assert_eq!(size("64MiB"), Some(64 << 20));
         for bad in [

@@ -5,7 +5,7 @@
 
 use http::header::CONTENT_LENGTH;
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -88,7 +88,9 @@ fn without_content(
 ) -> Result<Response<Body>, Infallible> {
     let mut answer = answer?;
     let length = std::mem::take(answer.body_mut()).size_hint().exact();
-    if let Some(length) = length {
+    // A 304 has no content to tell the length of, only the 200 that it stands for has.
+    let told = answer.status() != StatusCode::NOT_MODIFIED;
+    if let Some(length) = length.filter(|_| told) {
         answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(answer)

@@ -1,0 +1,160 @@
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::advance;
+
+use super::*;
+use crate::answer::key::Owner;
+use crate::answer::scene::{RUNNING, SUCCEEDED, Scene, TERMS, call};
+use crate::liveness::SessionId;
+use crate::wishes::Wishes;
+
+/// Waits for so many seconds. What comes of it: the status, whether the wish was met, and how long it took.
+async fn ask(scene: Scene, pace: Arc<Pace>, id: String, seconds: u64) -> (u16, bool, Duration) {
+    let start = Instant::now();
+    let row = wait(Arc::clone(&scene.memory), 0, pace).layer(scene.recalling(TERMS));
+    let mut wishes = Wishes::default();
+    wishes.wait = Some(Duration::from_secs(seconds));
+    let told = row.oneshot(call(&id, wishes)).await.unwrap();
+    (told.answer.status.as_u16(), told.waited, start.elapsed())
+}
+
+fn asking(
+    scene: &Scene,
+    pace: &Arc<Pace>,
+    id: &str,
+    seconds: u64,
+) -> JoinHandle<(u16, bool, Duration)> {
+    tokio::spawn(ask(scene.clone(), Arc::clone(pace), id.to_owned(), seconds))
+}
+
+/// Lets time pass in small steps, so that all that is due happens in its order.
+async fn pass(seconds: u64) {
+    for _ in 0..seconds * 100 {
+        advance(Duration::from_millis(10)).await;
+        for _ in 0..20 {
+            yield_now().await;
+        }
+    }
+}
+
+fn free() -> Arc<Pace> {
+    Arc::new(Pace::new(None))
+}
+
+fn pollers(scene: &Scene) -> usize {
+    scene.memory.table().polls.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_ended_is_told_at_once() {
+    let scene = Scene::new(SUCCEEDED);
+    assert_eq!(ask(scene, free(), "abc".into(), 60).await, (200, true, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_poller_asks_for_all_until_the_session_ends() {
+    let scene = Scene::new(RUNNING);
+    let pace = free();
+    let askers: Vec<_> = (0..50).map(|_| asking(&scene, &pace, "abc", 60)).collect();
+    pass(5).await;
+    assert_eq!(pollers(&scene), 1);
+    // The first question, which all share, and one each half second.
+    assert_eq!(scene.calls(), 10);
+    scene.answers(Some((200, SUCCEEDED)));
+    pass(1).await;
+    for asker in askers {
+        let (status, waited, took) = asker.await.unwrap();
+        assert!(status == 200 && waited && took < Duration::from_secs(6), "{took:?}");
+    }
+    assert_eq!(pollers(&scene), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_time_is_over_the_latest_is_told() {
+    let scene = Scene::new(RUNNING);
+    let asker = asking(&scene, &free(), "abc", 3);
+    pass(4).await;
+    let (status, waited, took) = asker.await.unwrap();
+    assert_eq!((status, waited, took.as_secs()), (200, true, 3));
+    assert_eq!(pollers(&scene), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_is_forgotten_at_once() {
+    let scene = Scene::new(RUNNING);
+    let pace = free();
+    let (one, other) = (asking(&scene, &pace, "abc", 60), asking(&scene, &pace, "abc", 60));
+    pass(1).await;
+    one.abort();
+    pass(1).await;
+    assert_eq!(pollers(&scene), 1);
+    other.abort();
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    let calls = scene.calls();
+    assert_eq!(pollers(&scene), 0);
+    pass(5).await;
+    assert_eq!(scene.calls(), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_sessions_share_half_of_what_the_resource_allows() {
+    let scene = Scene::new(RUNNING);
+    let pace = Arc::new(Pace::new(Some(10.0)));
+    let ids: Vec<_> = (0..20).map(|id| format!("id-{id}")).collect();
+    let askers: Vec<_> = ids.iter().map(|id| asking(&scene, &pace, id, 60)).collect();
+    pass(1).await;
+    let first = scene.calls();
+    pass(20).await;
+    // Five a second, and each of the twenty had its turns.
+    assert!((99..=101).contains(&(scene.calls() - first)), "{}", scene.calls() - first);
+    drop(askers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_answers_all_who_wait() {
+    let scene = Scene::new(RUNNING);
+    let asker = asking(&scene, &free(), "abc", 60);
+    pass(1).await;
+    scene.memory.drain();
+    let (status, waited, took) = asker.await.unwrap();
+    assert!(status == 200 && !waited && took < Duration::from_secs(2));
+    let late = ask(scene.clone(), free(), "abc".into(), 60).await;
+    assert_eq!(late, (200, false, Duration::ZERO), "nobody begins to wait any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_of_azures_is_waited_out_and_asked_about_ever_more_rarely() {
+    let scene = Scene::new(RUNNING);
+    let asker = asking(&scene, &free(), "abc", 60);
+    pass(1).await;
+    let calls = scene.calls();
+    scene.answers(Some((429, "{}")));
+    pass(30).await;
+    assert!(scene.calls() - calls <= 6, "{}", scene.calls() - calls);
+    scene.answers(Some((200, SUCCEEDED)));
+    pass(17).await;
+    assert!(asker.is_finished());
+    assert_eq!(asker.await.unwrap().0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absence_is_told_at_once() {
+    let scene = Scene::new(RUNNING);
+    let asker = asking(&scene, &free(), "abc", 60);
+    pass(1).await;
+    scene.answers(Some((404, "{}")));
+    pass(1).await;
+    assert_eq!(asker.await.unwrap().0, 404);
+    assert_eq!(ask(scene, free(), "abc".into(), 60).await, (404, true, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_deleted_is_asked_for_anew() {
+    let scene = Scene::new(RUNNING);
+    let asker = asking(&scene, &free(), "abc", 60);
+    pass(1).await;
+    scene.answers(Some((404, "{}")));
+    scene.memory.delete(&Owner { resource: 0, id: SessionId::parse("abc").unwrap() });
+    assert_eq!(asker.await.unwrap().0, 404);
+}
