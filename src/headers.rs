@@ -77,22 +77,23 @@ const OF_ONE_EXCHANGE: [HeaderName; 5] = [
     CACHE_STATUS,
 ];
 
-/// Names that Azure's answers are known to have: what is kept shares these, and holds none of its own.
-const LASTING: [HeaderName; 4] = [
-    HeaderName::from_static("apim-request-id"),
-    HeaderName::from_static("x-ms-region"),
-    HeaderName::from_static("x-ms-request-id"),
-    HeaderName::from_static("x-ms-error-code"),
-];
+/// Fields of which no two answers have the same value.
+const UNIQUE: [HeaderName; 2] =
+    [HeaderName::from_static("apim-request-id"), HeaderName::from_static("x-ms-request-id")];
 
 /// Whether a field of an answer belongs to one exchange.
 pub fn of_one_exchange(name: &HeaderName) -> bool {
     OF_ONE_EXCHANGE.contains(name)
 }
 
+/// Whether no two answers have the same value of a field.
+pub fn is_unique(name: &HeaderName) -> bool {
+    UNIQUE.contains(name)
+}
+
 /// The same name, in memory that is there anyway if it can be.
 pub fn lasting(name: &HeaderName) -> HeaderName {
-    LASTING.iter().find(|known| *known == name).unwrap_or(name).clone()
+    UNIQUE.iter().find(|known| *known == name).unwrap_or(name).clone()
 }
 
 /// Names a request, where its app has not: every log line and every call to Azure can then be found by

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::flight::{Flight, Landing, Ticket};
 use super::key::{Key, Owner};
 use super::life::Life;
-use super::prepared::Prepared;
+use super::prepared::{Common, Prepared};
 use super::wait::Poll;
 use crate::liveness::SessionId;
 use crate::metrics::Metrics;
@@ -41,6 +41,7 @@ pub struct Memory {
     kept: Kept<Key, Entry>,
     created: Kept<Owner, Moment>,
     table: Mutex<Table>,
+    common: Mutex<Common>,
     draining: watch::Sender<bool>,
     max_bytes: u64,
     metrics: Arc<Metrics>,
@@ -127,6 +128,7 @@ impl Memory {
             kept,
             created: remembered(),
             table: Mutex::new(table),
+            common: Mutex::default(),
             draining: watch::Sender::new(false),
             max_bytes,
             metrics,
@@ -160,7 +162,7 @@ impl Memory {
         let wanted = match life {
             Life::Kept(_) if self.max_bytes == 0 => Err("no_store"),
             Life::Kept(_) if answer.body.len() > LONGEST_ANSWER => Err("too_large"),
-            Life::Kept(life) => Ok(Entry { answer: Arc::new(answer.compact()), life }),
+            Life::Kept(life) => Ok(self.entry(answer, life)),
             Life::Shared(_, reason) | Life::Told(reason) => Err(reason),
         };
         let mut table = self.table();
@@ -182,6 +184,11 @@ impl Memory {
             Err(_) => {}
         }
         kept
+    }
+
+    fn entry(&self, answer: &Prepared, life: Duration) -> Entry {
+        let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
+        Entry { answer: Arc::new(answer.compact(&mut common)), life }
     }
 
     /// A flight is over, and nothing of it is to be shared any more.

@@ -1,5 +1,7 @@
 //! An answer of Azure's, read once and made ready to be told any number of times without copying its content.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -29,8 +31,15 @@ pub struct Prepared {
     pub session: Option<Session>,
     /// When it came.
     pub fetched: Moment,
-    fields: Box<[(HeaderName, HeaderValue)]>,
+    own: Box<[Field]>,
+    shared: Arc<[Field]>,
 }
+
+type Field = (HeaderName, HeaderValue);
+
+/// The fields that the last kept answer had in common with others. Azure's answers differ in little but their ids.
+#[derive(Debug, Default)]
+pub(super) struct Common(Arc<[Field]>);
 
 /// What is known of a session.
 #[derive(Debug)]
@@ -62,8 +71,8 @@ impl Prepared {
             let passes = name.clone().filter(|name| session.is_none() || !replaced(name));
             fields.extend(passes.map(|name| (name, value)));
         }
-        let fields = fields.into_boxed_slice();
-        Self { status: parts.status, body, session, fetched: Moment::now(), fields }
+        let (own, shared) = (fields.into_boxed_slice(), Arc::default());
+        Self { status: parts.status, body, session, fetched: Moment::now(), own, shared }
     }
 
     /// Where the session stands, if this is one.
@@ -78,9 +87,9 @@ impl Prepared {
 
     /// The fields of an answer to an app: those of Azure's, and the gateway's own about the session. Those that belong to
     /// the one exchange with Azure are told only to the app whose exchange it was.
-    pub fn fields(&self, own_exchange: bool) -> HeaderMap {
-        let mut fields = HeaderMap::with_capacity(self.fields.len() + 8);
-        for (name, value) in &self.fields {
+    pub fn told(&self, own_exchange: bool) -> HeaderMap {
+        let mut fields = HeaderMap::with_capacity(self.own.len() + self.shared.len() + 8);
+        for (name, value) in self.fields() {
             if own_exchange || !headers::of_one_exchange(name) {
                 fields.append(name, value.clone());
             }
@@ -91,40 +100,61 @@ impl Prepared {
         fields
     }
 
-    /// The same in one piece of memory of its own, without what belongs to one exchange. What has just come lies in
-    /// the buffers of its connection, and would keep them whole.
-    pub fn compact(&self) -> Self {
-        let lasting = || self.fields.iter().filter(|(name, _)| !headers::of_one_exchange(name));
+    /// The same for keeping: in one piece of memory of its own, without what belongs to one exchange. What has just come
+    /// lies in the buffers of its connection, and would keep them whole.
+    pub(super) fn compact(&self, common: &mut Common) -> Self {
+        let lasting = || self.fields().filter(|(name, _)| !headers::of_one_exchange(name));
+        let (own, shared): (Vec<_>, Vec<_>) =
+            lasting().partition(|(name, _)| headers::is_unique(name));
+        let shared = common.share(&shared);
         let session = self.session.iter().flat_map(|session| [&session.etag, &session.decision]);
-        let values = || lasting().map(|(_, value)| value).chain(session.clone());
-        let length = values().map(HeaderValue::len).sum::<usize>() + self.body.len();
-        let mut piece = BytesMut::with_capacity(length);
-        values().for_each(|value| piece.extend_from_slice(value.as_bytes()));
+        let values = own.iter().map(|(_, value)| value).chain(session);
+        let mut piece = BytesMut::with_capacity(
+            values.clone().map(HeaderValue::len).sum::<usize>() + self.body.len(),
+        );
+        values.for_each(|value| piece.extend_from_slice(value.as_bytes()));
         piece.extend_from_slice(&self.body);
         let mut piece = piece.freeze();
         let mut cut = |value: &HeaderValue| {
             let cut = HeaderValue::from_maybe_shared(piece.split_to(value.len()));
             cut.unwrap_or_else(|_| value.clone())
         };
-        let fields = lasting().map(|(name, value)| (headers::lasting(name), cut(value))).collect();
+        let own = own.iter().map(|(name, value)| (headers::lasting(name), cut(value))).collect();
         let session = self.session.as_ref().map(|session| Session {
             etag: cut(&session.etag),
             decision: cut(&session.decision),
             ..*session
         });
-        Self { status: self.status, body: piece, session, fetched: self.fetched, fields }
+        Self { status: self.status, body: piece, session, fetched: self.fetched, own, shared }
     }
 
     /// What it costs to keep, in bytes.
-    pub fn weight(&self, key: &Key) -> usize {
-        let field = size_of::<(HeaderName, HeaderValue)>();
-        let values = self.fields.iter().map(|(_, value)| field + value.len()).sum::<usize>();
-        OVERHEAD
-            + size_of::<Self>()
-            + size_of::<Key>()
-            + key.id.as_str().len()
-            + values
-            + self.body.len()
+    pub(super) fn weight(&self, key: &Key) -> usize {
+        let sum = |fields: &[Field]| {
+            fields.iter().map(|(_, value)| size_of::<Field>() + value.len()).sum::<usize>()
+        };
+        // Fields that other answers have too cost nothing more; one holder is this answer, and one the memory itself.
+        let shared = if Arc::strong_count(&self.shared) > 2 { 0 } else { sum(&self.shared) };
+        let key = size_of::<Key>() + key.id.as_str().len();
+        OVERHEAD + size_of::<Self>() + key + sum(&self.own) + shared + self.body.len()
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.own.iter().chain(&*self.shared)
+    }
+}
+
+impl Common {
+    /// These fields, in memory that other answers share if they have the same.
+    fn share(&mut self, fields: &[&Field]) -> Arc<[Field]> {
+        if !self.0.iter().eq(fields.iter().copied()) {
+            let copy = |(name, value): &&Field| {
+                let copy = HeaderValue::from_bytes(value.as_bytes());
+                (headers::lasting(name), copy.unwrap_or_else(|_| value.clone()))
+            };
+            self.0 = fields.iter().map(copy).collect();
+        }
+        Arc::clone(&self.0)
     }
 }
 

@@ -58,7 +58,7 @@ fn reply(told: &Told, wishes: &Wishes) -> Reply {
     let asked = matches!(how, How::Asked { .. });
     let has = |session: &Session| wishes.has(session.etag.as_bytes());
     let unchanged = answer.session.as_ref().is_some_and(has);
-    let mut fields = if unchanged { HeaderMap::new() } else { answer.fields(asked) };
+    let mut fields = if unchanged { HeaderMap::new() } else { answer.told(asked) };
     if let Some(session) = &answer.session {
         fields.insert(ETAG, session.etag.clone());
         // What may change is asked for each time, by whatever keeps it nearer to the app.
