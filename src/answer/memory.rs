@@ -180,7 +180,9 @@ impl Memory {
         match wanted {
             Ok(entry) => self.kept.insert(key.clone(), entry),
             // What Azure says now is no longer what was kept, unless it says nothing about the session.
-            Err(_) if ours && answer.is_about_the_session() => self.kept.invalidate(key),
+            Err(_) if ours && answer.is_about_the_session() && self.kept.contains_key(key) => {
+                self.kept.invalidate(key);
+            }
             Err(_) => {}
         }
         kept

@@ -65,6 +65,11 @@ impl Pass<'_> {
         let answer = self.ask(title, Method::GET, &path, None).await?;
         self.expect_value(&answer, 200, "/status", "Succeeded");
         self.expect_value(&answer, 200, "/authToken", "");
+        self.expect_header(&answer, "cache-status", "livegate; fwd=miss; stored");
+        self.expect_header(&answer, "liveness-decision", "realface;attempt=2;attempts=2");
+        let title = "the same again: a hit, which costs Azure no call";
+        let answer = self.ask(title, Method::GET, &path, None).await?;
+        self.expect_header(&answer, "cache-status", "livegate; hit; ttl=");
         let path = format!("{PREVIEW}/{finished}/audit?start=1&top=10");
         let answer = self.ask("its audit list", Method::GET, &path, None).await?;
         self.expect(&answer, 200, "/0/digest");
@@ -109,22 +114,25 @@ impl Pass<'_> {
         stage.write("key-1", &key)?;
         let answer = traffic::ask(&stage.admin, Method::POST, "/reload", None).await?;
         self.expect_status(&answer, 200);
-        let answer =
-            self.ask("served with the new key", Method::GET, &format!("{GA}/{id}"), None).await?;
-        self.expect_value(&answer, 200, "/status", "Succeeded");
+        // Azure is asked for audit lists each time, so that the key is needed.
+        let path = format!("{PREVIEW}/{id}/audit");
+        let answer = self.ask("served with the new key", Method::GET, &path, None).await?;
+        self.expect(&answer, 200, "/0/digest");
         Ok(())
     }
 
     async fn metrics(&mut self) -> Result<(), String> {
         let answer = traffic::ask(&self.stage.admin, Method::GET, "/metrics", None).await?;
         let text = String::from_utf8_lossy(answer.body()).into_owned();
-        let counted: Vec<_> =
-            text.lines().filter(|line| line.starts_with("livegate_http_requests_total")).collect();
+        let shown = ["livegate_http_requests_total", "livegate_cache_requests_total"];
+        let shown = |line: &&str| shown.iter().any(|name| line.starts_with(name));
+        let counted: Vec<_> = text.lines().filter(shown).collect();
         say(format_args!("# what was counted\nGET /metrics\n{}\n", counted.join("\n")));
         self.right(
             counted.iter().any(|line| line.contains("code=\"200\"")),
             "requests are counted",
         );
+        self.right(counted.iter().any(|line| line.contains("outcome=\"hit\"")), "hits are counted");
         let leaked = text.contains(TOKEN) || String::from_utf8_lossy(answer.body()).contains("eyJ");
         self.right(!leaked, "no secret is among them");
         Ok(())
@@ -161,6 +169,12 @@ impl Pass<'_> {
         self.right(found.as_deref() == Some(value), &format!("{pointer} is \"{value}\""));
     }
 
+    fn expect_header(&mut self, answer: &Response<Bytes>, name: &str, start: &str) {
+        let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let right = value.is_some_and(|value| value.starts_with(start));
+        self.right(right, &format!("{name}: {start}"));
+    }
+
     fn right(&mut self, right: bool, what: &str) {
         if !right {
             self.wrong += 1;
@@ -169,7 +183,7 @@ impl Pass<'_> {
     }
 }
 
-/// Prints an answer: its status, what Azure names it by, and its body.
+/// Prints an answer: its status, the fields that tell most, and its body.
 fn show(answer: &Response<Bytes>) {
     let header = |name| {
         answer
@@ -181,8 +195,10 @@ fn show(answer: &Response<Bytes>) {
     };
     let body = String::from_utf8_lossy(answer.body());
     say(format_args!(
-        "{}\n{}{}{body}\n",
+        "{}\n{}{}{}{}{body}\n",
         answer.status(),
+        header("liveness-decision"),
+        header("cache-status"),
         header("apim-request-id"),
         header("x-ms-error-code")
     ));

@@ -156,7 +156,32 @@ fn the_sample_is_good_and_its_defaults_are_the_defaults() {
     );
     let long = keyless(read(&written_out).unwrap());
     assert_eq!((short.server, short.admin), (long.server, long.admin));
+    assert_eq!((short.cache, short.cache), (long.cache, Cache::default()));
     assert_eq!((short.upstreams, short.apps), (long.upstreams, long.apps));
+}
+
+#[test]
+fn the_memory_is_bounded_as_written_and_nothing_switches_it_off() {
+    let cache = |lines: &str| read(&format!("{GOOD}[cache]\n{lines}")).map(|config| config.cache);
+    let off =
+        cache("max_bytes = \"0\"\nttl = \"0s\"\nfailed_ttl = \"0\"\nrunning_ttl = 0\n").unwrap();
+    let nothing = Duration::ZERO;
+    assert_eq!(
+        (off.max_bytes, off.ttl, off.failed_ttl, off.running_ttl),
+        (0, nothing, nothing, nothing)
+    );
+    assert_eq!(cache("ttl = \"48h\"\n").unwrap().ttl, Duration::from_secs(172_800));
+    for bad in [
+        "ttl = \"49h\"",
+        "running_ttl = 1",
+        "running_ttl = \"61s\"",
+        "max_bytes = \"64\"",
+        "size = 1",
+    ] {
+        assert_eq!(cache(bad).unwrap_err().len(), 1, "{bad}");
+    }
+    let app = |line: &str| read(&format!("{GOOD}{line}\n")).unwrap().apps.remove(0).allow_no_cache;
+    assert!(app("") && app("allow_no_cache = true") && !app("allow_no_cache = false"));
 }
 
 #[test]
