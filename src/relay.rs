@@ -23,7 +23,7 @@ use crate::body::{Body, BodyError, Source};
 use crate::call::{Ask, Call};
 use crate::error::{Defect, Error};
 use crate::headers::towards_app;
-use crate::liveness::{Route, SessionId};
+use crate::liveness::{Operation, Route, SessionId};
 use crate::metrics::Metrics;
 
 /// Passes calls to Azure and answers back, frame by frame.
@@ -70,7 +70,7 @@ impl Relay {
 
     /// A create is answered after its content has come in, which has a deadline of its own. Its answer is small, and read
     /// for the session's id: from v1.2 on only the create tells when a session began.
-    async fn create(self, ask: Ask) -> Result<Response<Body>, Error> {
+    async fn create(self, ask: Ask, operation: Option<Operation>) -> Result<Response<Body>, Error> {
         let limit = self.azure.timeout + self.stream_timeout;
         let (memory, resource) = (Arc::clone(&self.memory), self.azure.number);
         let answer = self.send(ask, limit).await?;
@@ -80,8 +80,9 @@ impl Relay {
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
         let created = serde_json::from_slice::<Created<'_>>(&body).ok();
-        if let Some(id) = created.and_then(|created| SessionId::parse(&created.session_id)) {
-            memory.created(Owner { resource, id });
+        let id = created.and_then(|created| SessionId::parse(&created.session_id));
+        if let Some((operation, id)) = operation.zip(id) {
+            memory.created(Owner { resource, operation, id });
         }
         Ok(Response::from_parts(parts, Body::from(body)))
     }
@@ -136,7 +137,10 @@ impl Service<Call> for Relay {
         let (this, limit) = (self.clone(), self.azure.timeout);
         let session = Key::new(self.azure.number, &call.target.resource).map(|key| key.owner());
         match (call.target.route, session) {
-            (Route::Create, _) => this.create(call.into_ask()).boxed(),
+            (Route::Create, _) => {
+                let operation = call.target.resource.operation();
+                this.create(call.into_ask(), operation).boxed()
+            }
             (Route::Delete, Some(session)) => this.delete(call.into_ask(), session).boxed(),
             _ => this.send(call.into_ask(), limit).boxed(),
         }

@@ -19,11 +19,13 @@ pub struct Key {
     pub id: SessionId,
 }
 
-/// A session of a resource, however it is asked for.
+/// A session of a resource, by whichever api-version it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The resource's number.
     pub resource: u32,
+    /// With or without verify.
+    pub operation: Operation,
     /// The session.
     pub id: SessionId,
 }
@@ -39,7 +41,8 @@ impl Key {
 
     /// The session itself.
     pub fn owner(&self) -> Owner {
-        Owner { resource: self.resource, id: self.id.clone() }
+        let Self { resource, operation, .. } = *self;
+        Owner { resource, operation, id: self.id.clone() }
     }
 }
 
@@ -47,12 +50,9 @@ impl Owner {
     /// Every way to ask for it. Whether a session that was created by one version can be read by another is not documented,
     /// so that what ends it ends it for all.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
-        let operations = [Operation::Liveness, Operation::LivenessWithVerify];
-        let ways = ApiVersion::ALL
-            .into_iter()
-            .flat_map(move |version| operations.map(|operation| (version, operation)));
-        ways.map(|(version, operation)| Key {
-            resource: self.resource,
+        let Self { resource, operation, .. } = *self;
+        ApiVersion::ALL.into_iter().map(move |version| Key {
+            resource,
             version,
             operation,
             id: self.id.clone(),

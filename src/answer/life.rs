@@ -13,6 +13,9 @@ const LONGEST: Duration = Duration::from_secs(48 * 3600);
 /// Longest time that «there is no such session» is told again: a new one may appear at any moment.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(1);
 
+/// Longest content that is told again, in bytes: a hundred times what a session has.
+const LONGEST_CONTENT: usize = 256 << 10;
+
 /// What may become of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
@@ -31,13 +34,25 @@ impl Life {
     }
 }
 
-/// Decides it, from the status, where the session stands if this is one, and the time since its creation where that is known.
-pub fn life(
-    status: StatusCode,
-    standing: Option<Standing>,
-    age: Option<Duration>,
-    cache: &Cache,
-) -> Life {
+/// What the rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// The status.
+    pub status: StatusCode,
+    /// The length of the content, in bytes.
+    pub length: usize,
+    /// Where the session stands, if this is one.
+    pub standing: Option<Standing>,
+    /// The time since the session's creation, where that is known.
+    pub age: Option<Duration>,
+}
+
+/// The rule.
+pub fn life(case: Case, cache: &Cache) -> Life {
+    let Case { status, length, standing, age } = case;
+    if length > LONGEST_CONTENT {
+        return Life::Told("too_large");
+    }
     let left = LONGEST.saturating_sub(age.unwrap_or_default());
     let kept = |ttl: Duration| match ttl.min(left) {
         Duration::ZERO => Life::Shared(cache.running_ttl, "no_store"),
@@ -69,11 +84,14 @@ mod tests {
         running_ttl: Duration::from_millis(250),
     };
 
+    fn case(status: u16, standing: Option<Standing>) -> Case {
+        let status = StatusCode::from_u16(status).unwrap();
+        Case { status, length: 1000, standing, age: None }
+    }
+
     #[test]
     fn only_what_is_final_is_kept() {
-        let decide = |status: u16, standing| {
-            life(StatusCode::from_u16(status).unwrap(), standing, None, &CACHE)
-        };
+        let decide = |status: u16, standing| life(case(status, standing), &CACHE);
         let running = CACHE.running_ttl;
         for (status, standing, expected) in [
             (200, Some(Standing::Succeeded), Life::Kept(HOUR)),
@@ -93,8 +111,9 @@ mod tests {
 
     #[test]
     fn nothing_outlives_48_hours_from_its_creation() {
-        let decide =
-            |age: Duration| life(StatusCode::OK, Some(Standing::Succeeded), Some(age), &CACHE);
+        let decide = |age: Duration| {
+            life(Case { age: Some(age), ..case(200, Some(Standing::Succeeded)) }, &CACHE)
+        };
         assert_eq!(decide(Duration::ZERO), Life::Kept(HOUR));
         assert_eq!(decide(47 * HOUR + HOUR / 2), Life::Kept(HOUR / 2));
         assert_eq!(decide(48 * HOUR), Life::Shared(CACHE.running_ttl, "no_store"));
@@ -104,14 +123,21 @@ mod tests {
     #[test]
     fn an_absence_is_told_for_a_second_at_most() {
         let patient = Cache { running_ttl: Duration::from_secs(60), ..CACHE };
-        let told = life(StatusCode::NOT_FOUND, None, None, &patient);
+        let told = life(case(404, None), &patient);
         assert_eq!(told, Life::Shared(Duration::from_secs(1), "error_status"));
     }
 
     #[test]
     fn a_time_of_nothing_keeps_nothing() {
         let off = Cache { ttl: Duration::ZERO, running_ttl: Duration::ZERO, ..CACHE };
-        let told = life(StatusCode::OK, Some(Standing::Succeeded), None, &off);
+        let told = life(case(200, Some(Standing::Succeeded)), &off);
         assert_eq!(told, Life::Shared(Duration::ZERO, "no_store"));
+    }
+
+    #[test]
+    fn what_is_far_longer_than_a_session_is_told_once() {
+        let long = |length| Case { length, ..case(200, Some(Standing::Succeeded)) };
+        assert_eq!(life(long(256 << 10), &CACHE), Life::Kept(HOUR));
+        assert_eq!(life(long((256 << 10) + 1), &CACHE), Life::Told("too_large"));
     }
 }

@@ -19,7 +19,7 @@ use super::key::{Key, Owner};
 use super::life::Life;
 use super::prepared::{Common, Prepared};
 use super::wait::Poll;
-use crate::liveness::SessionId;
+use crate::liveness::{Operation, SessionId};
 use crate::metrics::Metrics;
 use crate::moment::Moment;
 
@@ -28,9 +28,6 @@ const LONGEST: Duration = Duration::from_secs(48 * 3600);
 
 /// Most sessions whose creation or deletion is remembered: some 20 MB.
 const MOST_REMEMBERED: u64 = 100_000;
-
-/// Longest answer that is kept or shared, in bytes: a hundred times what a session has.
-const LONGEST_ANSWER: usize = 256 << 10;
 
 /// How often what has expired is freed.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -161,7 +158,6 @@ impl Memory {
     pub(super) fn take(&self, key: &Key, number: u64, answer: &Prepared, life: Life) -> bool {
         let wanted = match life {
             Life::Kept(_) if self.max_bytes == 0 => Err("no_store"),
-            Life::Kept(_) if answer.body.len() > LONGEST_ANSWER => Err("too_large"),
             Life::Kept(life) => Ok(self.entry(answer, life)),
             Life::Shared(_, reason) | Life::Told(reason) => Err(reason),
         };
@@ -236,8 +232,11 @@ impl Memory {
             table.polls.drain().for_each(|(_, poll)| poll.forgotten());
             return count;
         };
-        let owner = |resource| Owner { resource, id: id.clone() };
-        let keys = (0..resources).map(owner).flat_map(|owner| owner.keys().collect::<Vec<_>>());
+        let twins = [Operation::Liveness, Operation::LivenessWithVerify];
+        let sessions = (0..resources).flat_map(|resource| {
+            twins.map(|operation| Owner { resource, operation, id: id.clone() })
+        });
+        let keys = sessions.flat_map(|session| session.keys().collect::<Vec<_>>());
         keys.filter(|key| self.forget(&mut table, key)).count() as u64
     }
 

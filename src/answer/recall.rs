@@ -16,7 +16,7 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use super::flight::{Landing, Outcome, Ticket};
 use super::key::Key;
-use super::life::life;
+use super::life::{Case, life};
 use super::memory::{Entry, Memory};
 use super::prepared::Prepared;
 use crate::call::Call;
@@ -185,7 +185,8 @@ async fn fly(
         let created = session.and_then(|session| session.created);
         let age = created.map(|created| answer.fetched.since_wall(created));
         let age = age.or_else(|| memory.age(&key.owner()));
-        let life = life(answer.status, session.map(|session| session.standing), age, &cache);
+        let (standing, length) = (answer.standing(), answer.body.len());
+        let life = life(Case { status: answer.status, length, standing, age }, &cache);
         (answer, life)
     });
     landing.land(outcome).await;

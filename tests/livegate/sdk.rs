@@ -30,6 +30,11 @@ macro_rules! clients {
             }
 
             #[test]
+            fn is_told_from_memory_what_it_would_be_told_by_azure() {
+                Journey::remembers(Kit::$kit, $version);
+            }
+
+            #[test]
             fn reads_lists_page_by_page() {
                 Journey::new(Kit::$kit, $version).lists();
             }

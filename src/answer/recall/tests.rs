@@ -4,7 +4,7 @@ use tokio::time::advance;
 use super::*;
 use crate::answer::key::Owner;
 use crate::answer::scene::{RUNNING, SUCCEEDED, Scene, TERMS, call};
-use crate::liveness::SessionId;
+use crate::liveness::{Operation, SessionId};
 use crate::wishes::Wishes;
 
 const SHARING: Terms =
@@ -13,7 +13,7 @@ const MISS: How = How::Asked { why: Why::Miss, stored: true };
 const TOLD: How = How::Asked { why: Why::Miss, stored: false };
 
 fn owner() -> Owner {
-    Owner { resource: 0, id: SessionId::parse("abc").unwrap() }
+    Owner { resource: 0, operation: Operation::Liveness, id: SessionId::parse("abc").unwrap() }
 }
 
 async fn ask(scene: &Scene, terms: Terms) -> Result<How, Error> {

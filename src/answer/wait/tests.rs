@@ -4,7 +4,7 @@ use tokio::time::advance;
 use super::*;
 use crate::answer::key::Owner;
 use crate::answer::scene::{RUNNING, SUCCEEDED, Scene, TERMS, call};
-use crate::liveness::SessionId;
+use crate::liveness::{Operation, SessionId};
 use crate::wishes::Wishes;
 
 /// Waits for so many seconds. What comes of it: the status, whether the wish was met, and how long it took.
@@ -155,6 +155,10 @@ async fn a_session_that_is_deleted_is_asked_for_anew() {
     let asker = asking(&scene, &free(), "abc", 60);
     pass(1).await;
     scene.answers(Some((404, "{}")));
-    scene.memory.delete(&Owner { resource: 0, id: SessionId::parse("abc").unwrap() });
+    scene.memory.delete(&Owner {
+        resource: 0,
+        operation: Operation::Liveness,
+        id: SessionId::parse("abc").unwrap(),
+    });
     assert_eq!(asker.await.unwrap().0, 404);
 }

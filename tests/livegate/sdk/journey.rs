@@ -83,6 +83,28 @@ impl Journey {
         }
     }
 
+    /// A final session from the gateway's memory, until it is deleted.
+    pub(super) fn remembers(kit: Kit, version: &'static str) {
+        let mut this = Self { stand: Stand::remembering(kit, version) };
+        let plan = json!({"attempts": [{"decision": "realface", "digest": DIGEST}]});
+        for twin in TWINS {
+            let id = "5e551017-0000-4000-8000-00000000000a";
+            // Long enough ago for a preview's session to have expired.
+            this.stand.put(twin, id, 700, &plan);
+            let asked = this.stand.reaches(&Call::Get(twin, id));
+            assert_eq!(asked.header("cache-status"), Some("livegate; fwd=miss; stored"));
+            let before = this.stand.emulator.requests().len();
+            let hit = this.stand.client.make(&Call::Get(twin, id));
+            assert_eq!(this.stand.emulator.requests().len(), before);
+            assert!(hit.header("cache-status").is_some_and(|it| it.starts_with("livegate; hit")));
+            assert_eq!(hit.value(), asked.value());
+            this.assert_success(twin, hit.value(), Some("realface"));
+            this.stand.reaches(&Call::Delete(twin, id));
+            let gone = this.stand.client.make(&Call::Get(twin, id));
+            assert_eq!(gone.failure(), (404, Some("SessionNotFound")));
+        }
+    }
+
     /// Lists of sessions and audit lists; later versions have neither.
     pub(super) fn lists(mut self) {
         if self.stand.is_ga() {

@@ -18,13 +18,23 @@ pub(super) struct Stand {
 }
 
 impl Stand {
+    /// Every call reaches the emulator.
     pub(super) fn new(kit: Kit, version: &'static str) -> Self {
+        Self::with(kit, version, |gateway| gateway)
+    }
+
+    /// The gateway remembers what it remembers by default.
+    pub(super) fn remembering(kit: Kit, version: &'static str) -> Self {
+        Self::with(kit, version, |gateway| gateway.cache(""))
+    }
+
+    fn with(kit: Kit, version: &'static str, more: impl FnOnce(Builder) -> Builder) -> Self {
         let emulator = Emulator::start();
         let gateway = Builder::new(&emulator.url())
             .tls()
             .app("onboarding", TOKEN, &ALL_ROUTES)
-            .app("narrow", NARROW_TOKEN, &["list"])
-            .start();
+            .app("narrow", NARROW_TOKEN, &["list"]);
+        let gateway = more(gateway).start();
         let client = Client::start(kit, version, &gateway);
         Self { client, emulator, gateway }
     }
