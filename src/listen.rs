@@ -223,8 +223,8 @@ impl House {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.server.header_timeout);
         builder.max_header_size(self.server.max_header_bytes);
-        // A client that has said all it wants to say may still listen.
-        builder.half_close(true);
+        // Who closes its side is taken to have left, a moment later: the stream sees to that.
+        builder.half_close(false);
         if self.server.max_headers != HYPER_MAX_HEADERS {
             builder.max_headers(self.server.max_headers);
         }

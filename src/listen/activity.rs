@@ -48,6 +48,16 @@ impl Activity {
         }
     }
 
+    /// Whether there is a request whose answer is not handed over yet.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether an answer is being handed over.
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether nothing is under way and nothing of an answer is waiting to be sent.
     pub(super) fn quiet(&self) -> bool {
         self.under_way.load(Ordering::Relaxed) == 0 && !self.unflushed.load(Ordering::Relaxed)

@@ -1,6 +1,7 @@
-//! A connection's bytes, with three things added: what was read to see which HTTP is spoken is read
-//! again; a client that takes nothing is not waited for without end; and what the HTTP library answers
-//! to a request that it cannot read gets Azure's error shape.
+//! A connection's bytes, with four things added: what was read to see which HTTP is spoken is read
+//! again; a client that takes nothing is not waited for without end; one that closes its side has a
+//! moment left to be answered in; and what the HTTP library answers to a request that it cannot read gets
+//! Azure's error shape.
 
 use std::io;
 use std::pin::Pin;
@@ -18,6 +19,10 @@ use super::refusal;
 /// What a client sends first if it speaks HTTP/2 without having agreed on it (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// How long a client that has closed its side may still be there to listen, in HTTP/1.1. Nothing tells that from having left, and who
+/// has left must not be waited with.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The stream.
 #[derive(Debug)]
 pub(super) struct Stream<T> {
@@ -33,6 +38,8 @@ pub(super) struct Stream<T> {
     limit: Duration,
     /// Runs while the other side takes nothing.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Runs from when the other side has closed while a request of it is under way.
+    leaving: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
@@ -46,7 +53,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         }
         let http2 = read.starts_with(PREFACE);
         let (unread, unwritten) = (Bytes::from(read), Bytes::new());
-        Ok(Self { inner, unread, unwritten, http2, activity: Arc::default(), limit, waiting: None })
+        let (activity, waiting, leaving) = (Arc::default(), None, None);
+        Ok(Self { inner, unread, unwritten, http2, activity, limit, waiting, leaving })
     }
 
     /// Whether what was read is the beginning of HTTP/2.
@@ -94,7 +102,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.unread.is_empty() {
-            return Pin::new(&mut self.inner).poll_read(cx, buf);
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            let closed = buf.filled().len() == before && !self.http2;
+            if closed && self.activity.is_answering() {
+                // Writing shows whether anybody takes it, and reading goes on after that.
+                return Poll::Pending;
+            }
+            if closed && self.activity.is_under_way() {
+                let leaving = self.leaving.get_or_insert_with(|| Box::pin(sleep(GRACE)));
+                ready!(leaving.as_mut().poll(cx));
+            }
+            return Poll::Ready(Ok(()));
         }
         let count = self.unread.len().min(buf.remaining());
         buf.put_slice(&self.unread.split_to(count));
@@ -195,6 +214,22 @@ mod tests {
         let told = stream.write_all(&[b'x'; 64]).await.unwrap_err();
         assert_eq!(told.kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_closes_has_a_moment_left_while_a_request_is_under_way() {
+        let (mut client, server) = duplex(64);
+        client.write_all(b"GET ").await.unwrap();
+        let mut stream = Stream::sniff(server, Duration::from_secs(30)).await.unwrap();
+        let under_way = stream.activity().begin();
+        client.shutdown().await.unwrap();
+        let start = tokio::time::Instant::now();
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        assert_eq!((read.as_slice(), start.elapsed()), (&b"GET "[..], GRACE));
+        drop(under_way);
+        assert_eq!(stream.read_to_end(&mut read).await.unwrap(), 0);
+        assert_eq!(start.elapsed(), GRACE);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ mod faults;
 mod forwarding;
 mod lifecycle;
 mod malformed;
+mod memory;
 mod patience;
 mod relay;
 mod reload;

@@ -1,7 +1,7 @@
 //! Clients that hold on and do nothing lose their place: with one place in all, the next client gets in.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use crate::support::frames::{END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame, literal};
 use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
@@ -94,4 +94,24 @@ fn who_gives_http2_no_window() {
     .concat();
     let head = frame(HEADERS, END_STREAM | END_HEADERS, &fields);
     loses_its_place(&gateway, &[PREFACE, NO_WINDOW, &head].concat());
+}
+
+#[test]
+fn who_has_said_all_is_told_the_whole_of_a_long_answer() {
+    let (_upstream, gateway) = stage();
+    wait::until(|| gets_in(gateway.public).then_some(())).unwrap();
+    let mut client = wait::until(|| {
+        let mut client = TcpStream::connect(gateway.public).unwrap();
+        let request = format!(
+            "GET {SESSION} HTTP/1.1\r\nHost: a\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).ok()?;
+        client.shutdown(Shutdown::Write).ok()?;
+        let mut begun = [0; 12];
+        client.read_exact(&mut begun).ok().map(|()| client)
+    })
+    .unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert!(rest.len() > LONG, "{} bytes", rest.len());
 }

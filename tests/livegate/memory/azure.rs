@@ -6,6 +6,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use crate::support::upstream::{self, Upstream};
 use crate::support::wait;
 
+/// A token that must not outlive its session.
+pub(super) const DEAD_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.planted.token";
+
 /// The upstream. A path of which nothing was said has no session, and every deletion succeeds.
 pub(super) struct Azure {
     upstream: Upstream,
@@ -82,9 +85,8 @@ impl Azure {
     /// How often this has arrived so far.
     pub(super) fn asked(&self, method: &str, target: &str) -> usize {
         let recorded = self.upstream.recorded();
-        let same = |request: &&upstream::Recorded| {
-            request.method == method && request.target == target
-        };
+        let same =
+            |request: &&upstream::Recorded| request.method == method && request.target == target;
         recorded.iter().filter(same).count()
     }
 
@@ -166,27 +168,6 @@ pub(super) fn cut_off() -> Vec<u8> {
     answer
 }
 
-#[test]
-fn what_is_held_was_settled_when_it_arrived() {
-    use crate::support::http::Request;
-
-    let azure = Azure::start();
-    let address = azure.url().trim_start_matches("http://").parse().unwrap();
-    azure.says_in_turn("GET", "/a", [ok("1"), ok("2")]);
-    let held = azure.hold("GET");
-    let first = std::thread::spawn(move || Request::get("/a").send(address).text());
-    azure.until_asked("GET", "/a", 1);
-    held.let_others_pass();
-    assert_eq!(Request::get("/a").send(address).text(), "2");
-    assert_eq!(Request::get("/a").send(address).text(), "2");
-    assert!(!first.is_finished());
-    held.release();
-    assert_eq!((first.join().unwrap().as_str(), azure.calls("/a")), ("1", 3));
-}
-
-/// A token that must not outlive its session.
-pub(super) const DEAD_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.planted.token";
-
 /// A session with a decision, in an order and with spaces that only copying keeps.
 pub(super) fn succeeded(id: &str) -> String {
     ended(id, "Succeeded", &result("AB12"))
@@ -208,7 +189,30 @@ pub(super) fn ended(id: &str, status: &str, attempts: &str) -> String {
     )
 }
 
+/// A session of the previews that nothing can follow any more.
+pub(super) fn expired(id: &str) -> String {
+    format!("{{\"id\":\"{id}\",\"status\":\"ResultAvailable\",\"sessionExpired\":true}}")
+}
+
 /// A session that has not ended.
 pub(super) fn running(id: &str) -> String {
     ended(id, "Running", "")
+}
+
+#[test]
+fn what_is_held_was_settled_when_it_arrived() {
+    use crate::support::http::Request;
+
+    let azure = Azure::start();
+    let address = azure.url().trim_start_matches("http://").parse().unwrap();
+    azure.says_in_turn("GET", "/a", [ok("1"), ok("2")]);
+    let held = azure.hold("GET");
+    let first = std::thread::spawn(move || Request::get("/a").send(address).text());
+    azure.until_asked("GET", "/a", 1);
+    held.let_others_pass();
+    assert_eq!(Request::get("/a").send(address).text(), "2");
+    assert_eq!(Request::get("/a").send(address).text(), "2");
+    assert!(!first.is_finished());
+    held.release();
+    assert_eq!((first.join().unwrap().as_str(), azure.calls("/a")), ("1", 3));
 }

@@ -51,7 +51,12 @@ fn what_may_change_is_asked_for_each_time() {
     for (what, path, answer, status) in [
         ("running", session("a"), ok(&running("a")), 200),
         ("not started", session("b"), ok(&ended("b", "NotStarted", "")), 200),
-        ("not started with a result", session("c"), ok(&ended("c", "NotStarted", &result("A"))), 200),
+        (
+            "not started with a result",
+            session("c"),
+            ok(&ended("c", "NotStarted", &result("A"))),
+            200,
+        ),
         ("succeeded without a result", session("d"), ok(&ended("d", "Succeeded", attempt)), 200),
         ("a status that nobody knows", session("e"), ok(&ended("e", "Paused", &result("A"))), 200),
         ("another attempt may follow", preview("f"), ok(&result_available(false, None)), 200),

@@ -1,6 +1,6 @@
 //! What is one and the same session, and who may hear of it.
 
-use super::azure::{Azure, ok, succeeded};
+use super::azure::{Azure, expired, ok, succeeded};
 use super::stage::{STORED, Stage, cache_status, hit, preview, session, told};
 use crate::reload::hash;
 use crate::support::gateway::TOKEN;
@@ -39,17 +39,14 @@ fn twins_and_versions_are_each_asked_for() {
 fn the_previews_have_keys_of_their_own_too() {
     let stage = Stage::set();
     let old = preview("abc").replace("v1.2", "v1.1");
-    let body = |note: &str| {
-        format!("{{\"id\":\"{note}\",\"status\":\"ResultAvailable\",\"sessionExpired\":true}}")
-    };
     for (path, note) in [(preview("abc"), "second"), (old.clone(), "first")] {
-        stage.azure.says(&path, ok(&body(note)));
+        stage.azure.says(&path, ok(&expired(note)));
         told(&stage.get(&path), 200, STORED);
     }
     for (path, note) in [(preview("abc"), "second"), (old, "first")] {
         let answer = stage.get(&path);
         hit(&answer);
-        assert_eq!((answer.text(), stage.azure.calls(&path)), (body(note), 1));
+        assert_eq!((answer.text(), stage.azure.calls(&path)), (expired(note), 1));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::azure::{ok, running, succeeded};
-use super::stage::{ASKING, COLLAPSED, ONE_WORKER, STORED, Stage, hit, session, told};
+use super::stage::{ASKING, COLLAPSED, ONE_WORKER, Stage, hit, session, told};
 use crate::support::frames::{RST_STREAM, frame};
 use crate::support::gateway::TOKEN;
 use crate::support::http::{Connection, Request};
@@ -90,23 +90,21 @@ fn is_not_asked_any_more(stage: &Stage, path: &str) {
     assert!(after <= before + 1, "{} more calls", after - before);
     stage.azure.says(&other, ok(&succeeded("yardstick")));
     assert_eq!(measuring.join().unwrap().status, 200);
-    told(&stage.get(path), 200, STORED);
 }
 
-/// A minute of waiting has 120 questions in it.
-const FEW: usize = 60;
+/// Half a minute of waiting has 60 questions in it.
+const FEW: usize = 30;
 
 #[test]
 fn azure_is_not_asked_for_who_has_cancelled() {
     let stage = stage();
     let path = session("abc");
     stage.azure.says(&path, ok(&running("abc")));
-    let mut waiter = stage.ask_by_http2(&path, "wait=60");
+    let mut waiter = stage.ask_by_http2(&path, "wait=30");
     stage.azure.until_asked("GET", &path, 3);
     waiter.write_all(&frame(RST_STREAM, 0, &CANCEL)).unwrap();
     stage.until_metric(ASKING, 0);
     assert!(stage.azure.calls(&path) < FEW, "the wait was over before");
-    stage.azure.says(&path, ok(&succeeded("abc")));
     is_not_asked_any_more(&stage, &path);
 }
 
@@ -115,12 +113,11 @@ fn azure_is_not_asked_for_who_has_closed_an_http2_connection() {
     let stage = stage();
     let path = session("abc");
     stage.azure.says(&path, ok(&running("abc")));
-    let waiter = stage.ask_by_http2(&path, "wait=60");
+    let waiter = stage.ask_by_http2(&path, "wait=30");
     stage.azure.until_asked("GET", &path, 3);
     drop(waiter);
     stage.until_metric(ASKING, 0);
     assert!(stage.azure.calls(&path) < FEW, "the wait was over before");
-    stage.azure.says(&path, ok(&succeeded("abc")));
     is_not_asked_any_more(&stage, &path);
 }
 
@@ -129,12 +126,11 @@ fn azure_is_not_asked_for_who_has_closed_an_http1_connection() {
     let stage = stage();
     let path = session("abc");
     stage.azure.says(&path, ok(&running("abc")));
-    let waiter = ask_and_wait(&stage, &path, 60);
+    let waiter = ask_and_wait(&stage, &path, 30);
     stage.azure.until_asked("GET", &path, 3);
     drop(waiter);
     stage.until_metric(ASKING, 0);
     assert!(stage.azure.calls(&path) < FEW, "the wait was over before");
-    stage.azure.says(&path, ok(&succeeded("abc")));
     is_not_asked_any_more(&stage, &path);
 }
 

@@ -46,9 +46,11 @@ impl Stage {
     /// With whatever else is built in; the app of [`TOKEN`] may do everything.
     pub(super) fn built(more: impl FnOnce(Builder) -> Builder) -> Self {
         let azure = Azure::start();
-        let builder = Builder::new(&azure.url())
-            .cache("running_ttl = \"0s\"\n")
-            .app("onboarding", TOKEN, &ALL_ROUTES);
+        let builder = Builder::new(&azure.url()).cache("running_ttl = \"0s\"\n").app(
+            "onboarding",
+            TOKEN,
+            &ALL_ROUTES,
+        );
         Self { gateway: more(builder).start(), azure }
     }
 

@@ -11,8 +11,7 @@ const LEAVERS: usize = 900;
 /// Every route's label, as the gateway has counted it so far.
 fn in_flight(stage: &Stage) -> Vec<String> {
     let metrics = Request::get("/metrics").send(stage.gateway.admin).text();
-    let families =
-        ["livegate_http_requests_in_flight{", "livegate_upstream_requests_in_flight{"];
+    let families = ["livegate_http_requests_in_flight{", "livegate_upstream_requests_in_flight{"];
     let lines = metrics.lines().filter(|line| families.iter().any(|name| line.starts_with(name)));
     lines.map(str::to_owned).collect()
 }
