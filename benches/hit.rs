@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use http::Request;
-use livegate::answer::key::Key;
+use livegate::answer::key::Question;
 use livegate::answer::memory::Memory;
 use livegate::body::Body;
 use livegate::config;
@@ -40,7 +40,7 @@ fn look_up(bencher: Bencher<'_, '_>, sessions: usize) {
     runtime().block_on(stage::fill(&memory, sessions));
     let key = |number| {
         let resource = Resource::parse(&stage::path(number)).expect("a session");
-        Key::new(0, &resource).expect("a session")
+        Question::new(0, &resource).expect("a session")
     };
     let keys: Vec<_> = (0..sessions).map(key).collect();
     let mut next = order(sessions);

@@ -5,7 +5,6 @@ mod flight;
 pub mod key;
 pub mod life;
 pub mod memory;
-pub mod pace;
 pub mod prepared;
 pub mod read;
 pub mod recall;

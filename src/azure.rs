@@ -21,6 +21,7 @@ use crate::body::{Body, Source};
 use crate::call::Ask;
 use crate::config::Upstream;
 use crate::error::Error;
+use crate::share::Share;
 
 /// Sends an [`Ask`] and hands back the answer as it begins.
 pub type Sender = BoxCloneSyncService<Ask, Response<Source>, Error>;
@@ -31,8 +32,8 @@ pub type Asker = BoxCloneSyncService<Ask, Response<Bytes>, Error>;
 /// What lasts of a Face resource while configurations come and go: its connections and its keys.
 #[derive(Debug)]
 pub struct Azure {
-    /// Its number, which no other resource has or will have in this process.
-    pub number: u32,
+    /// What its users share.
+    pub share: Arc<Share>,
     /// Its name in metrics and logs.
     pub name: Arc<str>,
     /// Its keys.
@@ -47,13 +48,13 @@ pub struct Azure {
 }
 
 impl Azure {
-    /// Prepares to talk to a resource of this number with these keys; nothing is connected yet.
+    /// Prepares to talk to a resource with these keys; nothing is connected yet.
     ///
     /// # Errors
     /// Where no root certificate can be found to trust.
-    pub fn new(upstream: &Upstream, number: u32, keys: Arc<Keys>) -> Result<Self, String> {
+    pub fn new(upstream: &Upstream, share: Arc<Share>, keys: Arc<Keys>) -> Result<Self, String> {
         Ok(Self {
-            number,
+            share,
             name: upstream.name.as_str().into(),
             keys,
             timeout: upstream.timeout,

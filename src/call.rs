@@ -82,8 +82,8 @@ impl Call {
     /// The same question once more, asked of Azure anew. It has no content: only a create has.
     pub fn anew(&self) -> Self {
         let Self { app, target, heard, wishes: _, body: _ } = self;
-        let (app, target, heard) = (Arc::clone(app), target.clone(), heard.clone());
-        Self { app, target, wishes: Wishes::for_a_fresh_answer(), heard, body: Body::Empty }
+        let (app, target, heard) = (Arc::clone(app), target.clone(), heard.renamed());
+        Self { app, target, wishes: Wishes::for_no_cache(), heard, body: Body::Empty }
     }
 
     /// What Azure is asked for it.
@@ -95,13 +95,11 @@ impl Call {
         };
         let mut path = self.target.resource.to_string();
         self.target.page.write_query(&mut path);
-        Ask {
-            label: self.target.label(),
-            method,
-            path,
-            headers: self.heard.towards_azure(),
-            body: self.body,
-        }
+        let headers = match self.target.route {
+            Route::Session => self.heard.towards_azure_for_all(),
+            _ => self.heard.towards_azure(),
+        };
+        Ask { label: self.target.label(), method, path, headers, body: self.body }
     }
 }
 

@@ -60,6 +60,9 @@ pub enum Error {
     /// The gateway holds no key for the resource.
     #[error("The gateway has no usable key for the Face resource.")]
     NoKey,
+    /// So many questions to Azure are on their way that no other is begun.
+    #[error("Too many questions to the Face resource are on their way.")]
+    TooManyQuestions,
     /// Azure could not be reached.
     #[error("The Face resource could not be reached: {}.", .0.sentence())]
     Unreachable(Unreachable),
@@ -150,7 +153,9 @@ impl Error {
             Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::NoKey | Self::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -172,7 +177,7 @@ impl Error {
             Self::BodyTooSlow => "RequestTimeout",
             Self::UpstreamUnauthorized => "UpstreamUnauthorized",
             Self::UpstreamInvalidResponse(_) => "UpstreamInvalidResponse",
-            Self::NoKey | Self::Unreachable(_) => "UpstreamUnavailable",
+            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => "UpstreamUnavailable",
             Self::UpstreamTimeout => "UpstreamTimeout",
             Self::Internal => "InternalServerError",
         }
@@ -187,6 +192,7 @@ impl Error {
             Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("http_response_body_size"),
             Self::UpstreamInvalidResponse(Defect::Encoding) => Some("http_response_content_coding"),
             Self::UpstreamInvalidResponse(Defect::NotHttp) => Some("http_protocol_error"),
+            Self::TooManyQuestions => Some("connection_limit_reached"),
             Self::Unreachable(Unreachable::Dns) => Some("dns_error"),
             Self::Unreachable(Unreachable::Refused) => Some("connection_refused"),
             Self::Unreachable(Unreachable::Connect) => Some("destination_unavailable"),
@@ -203,7 +209,7 @@ impl Error {
     /// Seconds after which the app may ask again, where the answer says so.
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::NoKey | Self::Unreachable(_) => Some(RETRY_AFTER),
+            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -234,6 +240,7 @@ impl Error {
             Self::NoSuchPath(_) => Some("no_route"),
             Self::MethodNotAllowed(_) => Some("method"),
             Self::LengthTooLarge | Self::UriTooLong | Self::TooManyHeaders => Some("too_large"),
+            Self::TooManyQuestions => Some("shed"),
             _ => None,
         }
     }

@@ -7,10 +7,10 @@ use std::fmt;
 
 use http::Version;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA,
-    WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALT_SVC, AUTHORIZATION, CACHE_CONTROL, CONNECTION,
+    CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue,
+    LAST_MODIFIED, LOCATION, PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
 };
 use uuid::Uuid;
 
@@ -69,13 +69,34 @@ const NOT_TOWARDS_APP: [HeaderName; 21] = [
 
 /// Fields of an answer that belong to one exchange: told to the app whose exchange it was, and to no other. hyper
 /// writes a date of its own.
-const OF_ONE_EXCHANGE: [HeaderName; 5] = [
+const OF_ONE_EXCHANGE: [HeaderName; 9] = [
     DATE,
     CLIENT_REQUEST_ID,
     MS_CLIENT_REQUEST_ID,
     HeaderName::from_static("x-envoy-upstream-service-time"),
+    HeaderName::from_static("server-timing"),
+    TRACEPARENT,
+    TRACESTATE,
+    HeaderName::from_static("traceresponse"),
     CACHE_STATUS,
 ];
+
+/// What a session's answer says of its content and its life, which the gateway says itself: it is not the content that Azure sent
+/// any more once a token was blanked.
+const SAID_ANEW: [HeaderName; 8] = [
+    ETAG,
+    CACHE_CONTROL,
+    EXPIRES,
+    PRAGMA,
+    LAST_MODIFIED,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
+
+/// Longest field that Azure is sent for an answer that others are told too, in bytes: no client's is half as long, and Azure might
+/// refuse what is far longer.
+const LONGEST_FOR_ALL: usize = 512;
 
 /// Fields of which no two answers have the same value.
 const UNIQUE: [HeaderName; 2] =
@@ -83,7 +104,12 @@ const UNIQUE: [HeaderName; 2] =
 
 /// Whether a field of an answer belongs to one exchange.
 pub fn of_one_exchange(name: &HeaderName) -> bool {
-    OF_ONE_EXCHANGE.contains(name)
+    OF_ONE_EXCHANGE.contains(name) || name.as_str().contains("ratelimit-")
+}
+
+/// Whether the gateway says it itself of a session.
+pub fn is_said_anew(name: &HeaderName) -> bool {
+    SAID_ANEW.contains(name)
 }
 
 /// Whether no two answers have the same value of a field.
@@ -126,6 +152,30 @@ impl Heard {
     /// The fields that Azure is sent.
     pub fn towards_azure(&self) -> HeaderMap {
         towards_azure(&self.headers, self.version)
+    }
+
+    /// The fields that Azure is sent for an answer that others are told too: who asked first must not decide what all get.
+    pub fn towards_azure_for_all(&self) -> HeaderMap {
+        let mut headers = self.towards_azure();
+        if headers.contains_key(ACCEPT) {
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        }
+        headers.remove(ACCEPT_LANGUAGE);
+        headers.remove(CONTENT_TYPE);
+        let long = headers.iter().filter(|(_, value)| value.len() > LONGEST_FOR_ALL);
+        let long: Vec<_> = long.map(|(name, _)| name.clone()).collect();
+        long.iter().for_each(|name| drop(headers.remove(name)));
+        headers
+    }
+
+    /// The same for a question of the gateway's own, with a name and a trace of its own.
+    pub fn renamed(&self) -> Self {
+        let Self { mut headers, version } = self.clone();
+        for named in [CLIENT_REQUEST_ID, MS_CLIENT_REQUEST_ID, TRACEPARENT, TRACESTATE] {
+            headers.remove(named);
+        }
+        name(&mut headers);
+        Self { headers, version }
     }
 }
 

@@ -25,6 +25,7 @@ pub mod moment;
 pub mod relay;
 pub mod reload;
 pub mod secret;
+pub mod share;
 pub mod stack;
 pub mod state;
 pub mod wishes;

@@ -16,15 +16,16 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tower::{Service, ServiceExt as _};
 
-use crate::answer::key::{Key, Owner};
+use crate::answer::key::{Question, SessionKey};
 use crate::answer::memory::Memory;
 use crate::azure::{Azure, Sender};
 use crate::body::{Body, BodyError, Source};
 use crate::call::{Ask, Call};
-use crate::error::{Defect, Error};
+use crate::error::{Defect, Error, Unreachable};
 use crate::headers::towards_app;
 use crate::liveness::{Operation, Route, SessionId};
 use crate::metrics::Metrics;
+use crate::moment::Moment;
 
 /// Passes calls to Azure and answers back, frame by frame.
 #[derive(Debug, Clone)]
@@ -72,7 +73,8 @@ impl Relay {
     /// for the session's id: from v1.2 on only the create tells when a session began.
     async fn create(self, ask: Ask, operation: Option<Operation>) -> Result<Response<Body>, Error> {
         let limit = self.azure.timeout + self.stream_timeout;
-        let (memory, resource) = (Arc::clone(&self.memory), self.azure.number);
+        let (memory, resource) = (Arc::clone(&self.memory), self.azure.share.number);
+        let begun = Moment::now();
         let answer = self.send(ask, limit).await?;
         if !answer.status().is_success() {
             return Ok(answer);
@@ -82,21 +84,30 @@ impl Relay {
         let created = serde_json::from_slice::<Created<'_>>(&body).ok();
         let id = created.and_then(|created| SessionId::parse(&created.session_id));
         if let Some((operation, id)) = operation.zip(id) {
-            memory.created(Owner { resource, operation, id });
+            memory.created(SessionKey::new(resource, operation, &id), begun);
         }
         Ok(Response::from_parts(parts, Body::from(body)))
     }
 
     /// What is known of the session is forgotten before Azure is asked, and what was fetched meanwhile before the app hears
     /// the answer.
-    async fn delete(self, ask: Ask, session: Owner) -> Result<Response<Body>, Error> {
+    async fn delete(self, ask: Ask, session: SessionKey) -> Result<Response<Body>, Error> {
         self.metrics.cache_purges_total.with_label_values(&["delete"]).inc();
         let mut deletion = Deletion::begin(Arc::clone(&self.memory), session);
         let limit = self.azure.timeout;
         let answer = self.send(ask, limit).await;
-        let status = answer.as_ref().map_or_else(Error::status, Response::status);
-        deletion.refused = status.is_client_error() && status != StatusCode::NOT_FOUND;
+        deletion.refused = refused(&answer);
         answer
+    }
+}
+
+/// Whether it is certain that nothing was deleted: Azure refused, or never heard of it.
+fn refused(outcome: &Result<Response<Body>, Error>) -> bool {
+    match outcome {
+        Ok(answer) => answer.status().is_client_error() && answer.status() != StatusCode::NOT_FOUND,
+        Err(Error::NoKey | Error::UpstreamUnauthorized) => true,
+        Err(Error::Unreachable(at)) => *at != Unreachable::Reset,
+        Err(_) => false,
     }
 }
 
@@ -104,12 +115,12 @@ impl Relay {
 /// or the answer is lost; only Azure's own refusal takes that back.
 struct Deletion {
     memory: Arc<Memory>,
-    session: Owner,
+    session: SessionKey,
     refused: bool,
 }
 
 impl Deletion {
-    fn begin(memory: Arc<Memory>, session: Owner) -> Self {
+    fn begin(memory: Arc<Memory>, session: SessionKey) -> Self {
         memory.delete(&session);
         Self { memory, session, refused: false }
     }
@@ -135,7 +146,8 @@ impl Service<Call> for Relay {
 
     fn call(&mut self, call: Call) -> Self::Future {
         let (this, limit) = (self.clone(), self.azure.timeout);
-        let session = Key::new(self.azure.number, &call.target.resource).map(|key| key.owner());
+        let asked = Question::new(self.azure.share.number, &call.target.resource);
+        let session = asked.map(|asked| asked.key.session());
         match (call.target.route, session) {
             (Route::Create, _) => {
                 let operation = call.target.resource.operation();

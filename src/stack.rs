@@ -14,7 +14,6 @@ use tower::{ServiceBuilder, service_fn};
 
 use crate::answer::ask::ask;
 use crate::answer::memory::Memory;
-use crate::answer::pace::Pace;
 use crate::answer::read::read;
 use crate::answer::recall::{Terms, recall};
 use crate::answer::tell::tell;
@@ -26,7 +25,7 @@ use crate::azure::key::key;
 use crate::azure::send::send;
 use crate::azure::{Asker, Azure, Sender};
 use crate::body::Body;
-use crate::config::{Config, Server};
+use crate::config::{Cache, Config, Server};
 use crate::fork::{Fork, Rooms};
 use crate::inbound::authenticate::{Apps, authenticate};
 use crate::inbound::measure::measure;
@@ -57,13 +56,12 @@ pub fn stack(
         .layer(rescue(Arc::clone(metrics)))
         // Before anything is told or asked: strangers learn nothing and cost nothing.
         .layer(authenticate(apps, Arc::clone(metrics)));
-    let resources = upstreams.iter().zip(&config.upstreams);
-    let rooms = resources.map(|(azure, upstream)| {
-        let terms = Terms { resource: azure.number, cache: config.cache, patience: azure.timeout };
-        let pace = Arc::new(Pace::new(upstream.tier));
+    let rooms = upstreams.iter().map(|azure| {
+        let cache = Cache { max_bytes: memory.max_bytes(), ..config.cache };
+        let terms = Terms { share: Arc::clone(&azure.share), cache, patience: azure.timeout };
         let sender = sender(azure, metrics);
         Rooms {
-            sessions: sessions(asker(sender.clone(), azure, metrics), memory, terms, pace),
+            sessions: sessions(asker(sender.clone(), azure, metrics), memory, terms),
             audits: audits(asker(sender.clone(), azure, metrics)),
             relay: relay(sender, azure, memory, config.server, metrics),
         }
@@ -72,7 +70,7 @@ pub fn stack(
 }
 
 /// The middle room, for sessions. One unit is a question about a session.
-fn sessions(asker: Asker, memory: &Arc<Memory>, terms: Terms, pace: Arc<Pace>) -> Sessions {
+fn sessions(asker: Asker, memory: &Arc<Memory>, terms: Terms) -> Sessions {
     let reader = ServiceBuilder::new()
         // Next to Azure, so that nothing above keeps a dead token or lets it out.
         .layer(read())
@@ -81,7 +79,7 @@ fn sessions(asker: Asker, memory: &Arc<Memory>, terms: Terms, pace: Arc<Pace>) -
         // Outermost: what is below it is shared by all who ask.
         .layer(tell())
         // Outside of the memory, so that a session that ended meanwhile is not waited for.
-        .layer(wait(Arc::clone(memory), terms.resource, pace))
+        .layer(wait(Arc::clone(memory), Arc::clone(&terms.share)))
         // Outside of reading, so that what is kept is ready to be told.
         .layer(recall(Arc::clone(memory), terms));
     Sessions::new(rows.service(BoxCloneSyncService::new(reader.service(asker))))

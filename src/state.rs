@@ -1,12 +1,14 @@
 //! What a running gateway is: its configuration, its resources, its way of a request, and what became of the last
 //! reload. A reload replaces the live part whole, or leaves it whole.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use http::uri::{Authority, Scheme};
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use serde::Serialize;
@@ -18,6 +20,7 @@ use crate::azure::key::Keys;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Upstream, Watched};
 use crate::liveness::SessionId;
 use crate::metrics::Metrics;
+use crate::share::Share;
 use crate::stack::{Front, stack};
 
 /// A running gateway's state.
@@ -38,8 +41,7 @@ pub struct State {
     watched: ArcSwap<Watched>,
     failure: ArcSwapOption<Failure>,
     reloading: Mutex<()>,
-    /// How many resources there have been: none has the number of another.
-    numbers: Arc<AtomicU32>,
+    shares: Arc<Shares>,
 }
 
 /// What serves requests: the stack, and what its requests' bodies are bound by.
@@ -98,8 +100,8 @@ impl State {
         certificates: Vec<Certificate>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
-        let numbers = Arc::new(AtomicU32::new(0));
-        let upstreams = upstreams(None, &config, &numbers)?;
+        let shares = Arc::new(Shares::default());
+        let upstreams = upstreams(None, &config, &shares)?;
         let now = Timestamp::now();
         let memory = Arc::new(Memory::new(config.cache.max_bytes, Arc::clone(&metrics)));
         let way = Way::new(&config, &upstreams, &memory, &metrics);
@@ -117,7 +119,7 @@ impl State {
             watched: ArcSwap::from_pointee(watched),
             failure: ArcSwapOption::empty(),
             reloading: Mutex::new(()),
-            numbers,
+            shares,
         };
         state.count("ok");
         state.tell();
@@ -159,7 +161,7 @@ impl State {
     /// Forgets what is kept of one session, or everything. How many answers that were.
     pub fn purge(&self, session: Option<&SessionId>) -> u64 {
         self.metrics.cache_purges_total.with_label_values(&["admin"]).inc();
-        self.memory.purge(session, self.numbers.load(Ordering::Relaxed))
+        self.memory.purge(session, self.shares.count())
     }
 
     /// Reads the configuration and every file that it names again. A bad one is refused and the old one
@@ -169,13 +171,13 @@ impl State {
     /// All mistakes.
     pub async fn reload(&self) -> Result<(), Mistakes> {
         let _one_at_a_time = self.reloading.lock().await;
-        let (live, numbers) = (self.live(), Arc::clone(&self.numbers));
+        let (live, shares) = (self.live(), Arc::clone(&self.shares));
         // Files, certificates and the system's roots: all of it may wait for a disk.
         let read = tokio::task::spawn_blocking(move || {
             let loaded = config::load(&live.config.path);
             let built = loaded.config.and_then(|config| {
                 let alone = |told| Mistakes(vec![Mistake::at(&config.path, "", 0..0, told)]);
-                let upstreams = upstreams(Some(&live), &config, &numbers).map_err(alone)?;
+                let upstreams = upstreams(Some(&live), &config, &shares).map_err(alone)?;
                 Ok((config, upstreams))
             });
             (built, loaded.watched)
@@ -266,32 +268,53 @@ impl Way {
         metrics: &Arc<Metrics>,
     ) -> Self {
         let Server { max_body, stream_timeout, .. } = config.server;
+        for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
+            azure.share.allow(upstream.tier);
+        }
         Self { front: stack(config, upstreams, memory, metrics), max_body, stream_timeout }
+    }
+}
+
+/// What is shared at each resource that there has been, by its address: two names for one resource share it, and a resource
+/// that comes back has its own again.
+#[derive(Debug, Default)]
+struct Shares(StdMutex<HashMap<(Scheme, Authority), Arc<Share>>>);
+
+impl Shares {
+    fn of(&self, upstream: &Upstream) -> Arc<Share> {
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = u32::try_from(shares.len()).unwrap_or(u32::MAX);
+        let address = (upstream.scheme.clone(), upstream.authority.clone());
+        Arc::clone(shares.entry(address).or_insert_with(|| Arc::new(Share::new(number))))
+    }
+
+    fn count(&self) -> u32 {
+        let shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        u32::try_from(shares.len()).unwrap_or(u32::MAX)
     }
 }
 
 /// The resources of a configuration: those that there are, with their open connections, unless more
 /// than their keys changed. A resource at the same address keeps its keys in any case, for the last
-/// good one may be all that it has, and its number, under which its sessions are kept.
+/// good one may be all that it has.
 fn upstreams(
     old: Option<&Live>,
     config: &Config,
-    numbers: &AtomicU32,
+    shares: &Shares,
 ) -> Result<Vec<Arc<Azure>>, String> {
-    let keyless = |upstream: &Upstream| Upstream { keys: [None, None], ..upstream.clone() };
+    // How much of a resource's calls goes where is decided when the configuration comes into force.
+    let connections =
+        |upstream: &Upstream| Upstream { keys: [None, None], tier: None, ..upstream.clone() };
     let build = |upstream: &Upstream| {
         let known = old.and_then(|old| old.find(upstream));
-        let azure = match known {
-            Some((before, azure)) if keyless(before) == keyless(upstream) => {
+        let keys = match known {
+            Some((before, azure)) if connections(before) == connections(upstream) => {
                 return Ok(Arc::clone(azure));
             }
-            Some((_, azure)) => Azure::new(upstream, azure.number, Arc::clone(&azure.keys)),
-            None => {
-                let number = numbers.fetch_add(1, Ordering::Relaxed);
-                Azure::new(upstream, number, Arc::new(Keys::new(&upstream.keys)))
-            }
+            Some((_, azure)) => Arc::clone(&azure.keys),
+            None => Arc::new(Keys::new(&upstream.keys)),
         };
-        azure.map(Arc::new)
+        Azure::new(upstream, shares.of(upstream), keys).map(Arc::new)
     };
     config.upstreams.iter().map(build).collect()
 }

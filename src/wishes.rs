@@ -19,7 +19,9 @@ pub struct Wishes {
     /// `Prefer: wait=N`: how long to hold the answer until the session ends.
     pub wait: Option<Duration>,
     /// `Cache-Control: no-cache`: nothing from memory.
-    pub fresh: bool,
+    pub no_cache: bool,
+    /// `Cache-Control: no-store`: the answer is not kept.
+    pub no_store: bool,
     /// `If-None-Match`: what the app has already, line by line.
     unless: Vec<HeaderValue>,
 }
@@ -36,14 +38,17 @@ impl Wishes {
         };
         Self {
             wait: wait.filter(|wait| !wait.is_zero()),
-            fresh: app.allow_no_cache && items(headers, &CACHE_CONTROL).any(fresh),
+            no_store: app.allow_no_cache
+                && items(headers, &CACHE_CONTROL)
+                    .any(|item| item.eq_ignore_ascii_case(b"no-store")),
+            no_cache: app.allow_no_cache && items(headers, &CACHE_CONTROL).any(fresh),
             unless: headers.get_all(IF_NONE_MATCH).iter().cloned().collect(),
         }
     }
 
     /// Nothing but a fresh answer.
-    pub const fn for_a_fresh_answer() -> Self {
-        Self { wait: None, fresh: true, unless: Vec::new() }
+    pub const fn for_no_cache() -> Self {
+        Self { wait: None, no_cache: true, no_store: false, unless: Vec::new() }
     }
 
     /// Whether the app has this representation already, by its entity tag with the quotes. RFC 9110 §13.1.2: tags
@@ -143,8 +148,8 @@ mod tests {
             ("no-store", false),
             ("", false),
         ] {
-            assert_eq!(read(&[("cache-control", value)], true).fresh, fresh, "{value}");
-            assert!(!read(&[("cache-control", value)], false).fresh);
+            assert_eq!(read(&[("cache-control", value)], true).no_cache, fresh, "{value}");
+            assert!(!read(&[("cache-control", value)], false).no_cache);
         }
     }
 

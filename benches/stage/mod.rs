@@ -15,6 +15,7 @@ use livegate::config::{App, Cache};
 use livegate::error::Error;
 use livegate::headers::Heard;
 use livegate::liveness::{ApiVersion, Resource, Route};
+use livegate::share::Share;
 use livegate::wishes::Wishes;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -56,7 +57,8 @@ pub(crate) async fn fill(memory: &Arc<Memory>, sessions: usize) {
         failed_ttl: Duration::ZERO,
         running_ttl: Duration::ZERO,
     };
-    let terms = Terms { resource: 0, cache, patience: Duration::from_secs(30) };
+    let share = Arc::new(Share::new(0));
+    let terms = Terms { share, cache, patience: Duration::from_secs(30) };
     let (name, routes) = ("bench".to_owned(), HashSet::new());
     let app = App { name, tokens: Vec::new(), upstream: 0, routes, allow_no_cache: true };
     let app = Arc::new(app);
@@ -68,7 +70,7 @@ pub(crate) async fn fill(memory: &Arc<Memory>, sessions: usize) {
         let target = Target { route: Route::Session, resource, page: Page::default() };
         let (wishes, heard) = (Wishes::default(), Heard::new(HeaderMap::new(), Version::HTTP_11));
         let call = Call { app: Arc::clone(&app), target, wishes, heard, body: Body::Empty };
-        let told = recall(Arc::clone(memory), terms).layer(azure).oneshot(call).await;
+        let told = recall(Arc::clone(memory), terms.clone()).layer(azure).oneshot(call).await;
         told.expect("an answer");
     }
 }

@@ -4,15 +4,17 @@
 //! their answer. An error is handed to all and not kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::key::Key;
+use super::key::Question;
 use super::life::Life;
 use super::memory::{Entry, Memory};
 use super::prepared::Prepared;
 use crate::error::Error;
+use crate::liveness::SessionId;
 
 /// What a flight brought: an answer, and whether it is kept.
 pub(super) type Outcome = Result<(Arc<Prepared>, bool), Error>;
@@ -22,6 +24,7 @@ pub(super) type Outcome = Result<(Arc<Prepared>, bool), Error>;
 pub(super) struct Flight {
     /// No other flight has the same.
     pub(super) number: u64,
+    spelling: Option<SessionId>,
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
@@ -43,32 +46,40 @@ pub(super) enum Ticket {
 #[derive(Debug)]
 pub(super) struct Landing {
     memory: Arc<Memory>,
-    key: Key,
+    question: Question,
     number: u64,
     outcome: watch::Sender<Option<Outcome>>,
 }
 
 impl Flight {
-    /// A place in it, or its answer. Who wants a fresh answer gets none that was there before.
-    pub(super) fn join(&self, fresh: bool) -> Option<Ticket> {
+    /// A place in it, or its answer if that is not older than allowed: the task that ends it may be late.
+    pub(super) fn join(&self, question: &Question, oldest: Duration) -> Option<Ticket> {
+        if self.spelling != question.spelling {
+            return None;
+        }
         let landed = self.outcome.borrow().clone();
         match landed {
-            None if self.outcome.has_changed().is_err() => None,
             None => Some(Ticket::Joined(self.outcome.clone())),
-            Some(Ok((answer, _))) if !fresh => Some(Ticket::Shared(answer)),
+            Some(Ok((answer, _))) if answer.is_younger(oldest) => Some(Ticket::Shared(answer)),
             Some(_) => None,
         }
     }
 }
 
 impl Landing {
-    pub(super) fn new(memory: Arc<Memory>, key: Key, number: u64) -> Self {
-        Self { memory, key, number, outcome: watch::Sender::new(None) }
+    pub(super) fn new(memory: Arc<Memory>, question: Question, number: u64) -> Self {
+        Self { memory, question, number, outcome: watch::Sender::new(None) }
+    }
+
+    /// What it asks.
+    pub(super) const fn question(&self) -> &Question {
+        &self.question
     }
 
     /// The flight, for the table.
     pub(super) fn flight(&self) -> Flight {
-        Flight { number: self.number, outcome: self.outcome.subscribe() }
+        let (number, spelling) = (self.number, self.question.spelling.clone());
+        Flight { number, spelling, outcome: self.outcome.subscribe() }
     }
 
     /// The place of whoever began it.
@@ -81,16 +92,13 @@ impl Landing {
     pub(super) async fn land(self, outcome: Result<(Prepared, Life), Error>) {
         let mut shared = None;
         let outcome = outcome.map(|(answer, life)| {
-            let kept = self.memory.take(&self.key, self.number, &answer, life);
+            let kept = self.memory.take(&self.question, self.number, &answer, life);
             shared = match life {
                 Life::Shared(time, _) if life.is_shared() => Some(time),
                 _ => None,
             };
             (Arc::new(answer), kept)
         });
-        if outcome.is_err() {
-            self.memory.over(&self.key, self.number);
-        }
         self.outcome.send_replace(Some(outcome));
         if let Some(time) = shared {
             sleep(time).await;
@@ -100,6 +108,6 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.memory.over(&self.key, self.number);
+        self.memory.over(&self.question.key, self.number);
     }
 }

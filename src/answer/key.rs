@@ -15,38 +15,60 @@ pub struct Key {
     pub version: ApiVersion,
     /// With or without verify: their sessions are separate collections.
     pub operation: Operation,
-    /// The session.
+    /// The session, in small letters.
     pub id: SessionId,
+}
+
+/// What is asked: the key, and how the id was spelt. Two spellings may name one session or two, so that whatever ends one
+/// ends both, and no answer to one is told for the other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// The key.
+    pub key: Key,
+    /// The id as it was spelt, where that has capitals.
+    pub spelling: Option<SessionId>,
 }
 
 /// A session of a resource, by whichever api-version it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Owner {
+pub struct SessionKey {
     /// The resource's number.
     pub resource: u32,
     /// With or without verify.
     pub operation: Operation,
-    /// The session.
+    /// The session, in small letters.
     pub id: SessionId,
 }
 
-impl Key {
-    /// The key for what was asked, if that is a session.
+impl Question {
+    /// What was asked, if that is a session.
     pub fn new(resource: u32, asked: &Resource) -> Option<Self> {
         let Kind::Session(operation, id) = &asked.kind else {
             return None;
         };
-        Some(Self { resource, version: asked.version, operation: *operation, id: id.clone() })
-    }
-
-    /// The session itself.
-    pub fn owner(&self) -> Owner {
-        let Self { resource, operation, .. } = *self;
-        Owner { resource, operation, id: self.id.clone() }
+        let (id, spelling) = match id.folded() {
+            Some(folded) => (folded, Some(id.clone())),
+            None => (id.clone(), None),
+        };
+        let key = Key { resource, version: asked.version, operation: *operation, id };
+        Some(Self { key, spelling })
     }
 }
 
-impl Owner {
+impl Key {
+    /// The session itself.
+    pub fn session(&self) -> SessionKey {
+        let Self { resource, operation, .. } = *self;
+        SessionKey { resource, operation, id: self.id.clone() }
+    }
+}
+
+impl SessionKey {
+    /// A session's, however its id is spelt.
+    pub fn new(resource: u32, operation: Operation, id: &SessionId) -> Self {
+        Self { resource, operation, id: id.folded().unwrap_or_else(|| id.clone()) }
+    }
+
     /// Every way to ask for it. Whether a session that was created by one version can be read by another is not documented,
     /// so that what ends it ends it for all.
     pub fn keys(&self) -> impl Iterator<Item = Key> {

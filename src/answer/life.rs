@@ -11,7 +11,7 @@ use crate::liveness::session::Standing;
 const LONGEST: Duration = Duration::from_secs(48 * 3600);
 
 /// Longest time that «there is no such session» is told again: a new one may appear at any moment.
-const LONGEST_ABSENCE: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_ABSENCE: Duration = Duration::from_secs(1);
 
 /// Longest content that is told again, in bytes: a hundred times what a session has.
 const LONGEST_CONTENT: usize = 256 << 10;
@@ -55,6 +55,7 @@ pub fn life(case: Case, cache: &Cache) -> Life {
     }
     let left = LONGEST.saturating_sub(age.unwrap_or_default());
     let kept = |ttl: Duration| match ttl.min(left) {
+        _ if cache.max_bytes == 0 => Life::Shared(cache.running_ttl, "no_store"),
         Duration::ZERO => Life::Shared(cache.running_ttl, "no_store"),
         life => Life::Kept(life),
     };

@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::flight::{Flight, Landing, Ticket};
-use super::key::{Key, Owner};
+use super::key::{Key, Question, SessionKey};
 use super::life::Life;
 use super::prepared::{Common, Prepared};
-use super::wait::Poll;
+use super::wait::Poller;
 use crate::liveness::{Operation, SessionId};
 use crate::metrics::Metrics;
 use crate::moment::Moment;
@@ -36,7 +36,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Memory {
     kept: Kept<Key, Entry>,
-    created: Kept<Owner, Moment>,
+    created: Kept<SessionKey, Moment>,
     table: Mutex<Table>,
     common: Mutex<Common>,
     draining: watch::Sender<bool>,
@@ -51,14 +51,15 @@ pub struct Entry {
     pub answer: Arc<Prepared>,
     /// How long it may be told, from when it came.
     pub life: Duration,
+    spelling: Option<SessionId>,
 }
 
 /// What is on its way, and what must not be kept.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) flights: HashMap<Key, Flight>,
-    pub(super) polls: HashMap<Key, Arc<Poll>>,
-    deleted: Kept<Owner, ()>,
+    pub(super) pollers: HashMap<Question, Arc<Poller>>,
+    deleted: Kept<SessionKey, ()>,
     departures: u64,
 }
 
@@ -105,8 +106,8 @@ impl Memory {
         let evictions = metrics.cache_evictions_total.clone();
         let kept = Kept::builder()
             .max_capacity(max_bytes)
-            .weigher(|key, entry: &Entry| {
-                u32::try_from(entry.answer.weight(key)).unwrap_or(u32::MAX)
+            .weigher(|key: &Key, entry: &Entry| {
+                u32::try_from(entry.answer.weight(&key.id)).unwrap_or(u32::MAX)
             })
             .expire_after(Lives)
             // A session is asked for again soon after it ended or never, so that the newest must find a place.
@@ -117,7 +118,7 @@ impl Memory {
             .build();
         let table = Table {
             flights: HashMap::new(),
-            polls: HashMap::new(),
+            pollers: HashMap::new(),
             deleted: remembered(),
             departures: 0,
         };
@@ -132,42 +133,57 @@ impl Memory {
         }
     }
 
-    /// A kept answer, as old as it may be.
-    pub fn recall(&self, key: &Key) -> Option<Entry> {
-        self.kept.get(key)
+    /// Most bytes that it keeps.
+    pub const fn max_bytes(&self) -> u64 {
+        self.max_bytes
     }
 
-    /// Joins the flight for this key, or begins one: then what is returned must be landed.
-    pub(super) fn board(self: &Arc<Self>, key: &Key, fresh: bool) -> Ticket {
+    /// A kept answer, as old as it may be.
+    pub fn recall(&self, question: &Question) -> Option<Entry> {
+        self.kept.get(&question.key).filter(|entry| entry.spelling == question.spelling)
+    }
+
+    /// Joins the flight for this question, is told its answer where that came less than so long ago, or begins one: then what is
+    /// returned must be landed. For a fresh answer nothing is young enough.
+    pub(super) fn board(self: &Arc<Self>, question: &Question, oldest: Option<Duration>) -> Ticket {
         let mut table = self.table();
-        if let Some(ticket) = table.flights.get(key).and_then(|flight| flight.join(fresh)) {
+        let flight = table.flights.get(&question.key);
+        let joined = |flight: &Flight| flight.join(question, oldest.unwrap_or_default());
+        if let Some(ticket) = flight.and_then(joined) {
             return ticket;
         }
         // A flight may have landed since the cache was asked.
-        if let Some(entry) = self.kept.get(key).filter(|_| !fresh) {
+        if let Some(entry) = oldest.and_then(|_| self.recall(question)) {
             return Ticket::Kept(entry);
         }
         table.departures += 1;
-        let landing = Landing::new(Arc::clone(self), key.clone(), table.departures);
-        table.flights.insert(key.clone(), landing.flight());
+        let landing = Landing::new(Arc::clone(self), question.clone(), table.departures);
+        table.flights.insert(question.key.clone(), landing.flight());
         Ticket::Begun(landing)
     }
 
     /// Takes in what a flight brought, unless its session was deleted or the memory emptied meanwhile. Whether it is
     /// kept.
-    pub(super) fn take(&self, key: &Key, number: u64, answer: &Prepared, life: Life) -> bool {
+    pub(super) fn take(
+        &self,
+        question: &Question,
+        number: u64,
+        answer: &Prepared,
+        life: Life,
+    ) -> bool {
         let wanted = match life {
-            Life::Kept(_) if self.max_bytes == 0 => Err("no_store"),
-            Life::Kept(life) => Ok(self.entry(answer, life)),
+            Life::Kept(life) => Ok(self.entry(question, answer, life)),
             Life::Shared(_, reason) | Life::Told(reason) => Err(reason),
         };
+        let key = &question.key;
         let mut table = self.table();
         let ours = table.flights.get(key).is_some_and(|flight| flight.number == number);
+        // What is neither kept nor shared is told to those who wait, and to nobody after them.
         if ours && !life.is_shared() {
             table.flights.remove(key);
         }
         let wanted = wanted.and_then(|entry| {
-            let deleted = !ours || table.deleted.contains_key(&key.owner());
+            let deleted = !ours || table.deleted.contains_key(&key.session());
             if deleted { Err("no_store") } else { Ok(entry) }
         });
         let result = wanted.as_ref().err().copied().unwrap_or("stored");
@@ -184,9 +200,10 @@ impl Memory {
         kept
     }
 
-    fn entry(&self, answer: &Prepared, life: Duration) -> Entry {
+    fn entry(&self, question: &Question, answer: &Prepared, life: Duration) -> Entry {
         let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
-        Entry { answer: Arc::new(answer.compact(&mut common)), life }
+        let answer = Arc::new(answer.compact(&mut common));
+        Entry { answer, life, spelling: question.spelling.clone() }
     }
 
     /// A flight is over, and nothing of it is to be shared any more.
@@ -198,17 +215,17 @@ impl Memory {
     }
 
     /// Remembers when a session was created: v1.2 and later do not say so themselves.
-    pub fn created(&self, session: Owner) {
-        self.created.insert(session, Moment::now());
+    pub fn created(&self, session: SessionKey, begun: Moment) {
+        self.created.insert(session, begun);
     }
 
     /// What has passed since a session's creation, where the gateway saw it.
-    pub(super) fn age(&self, session: &Owner) -> Option<Duration> {
+    pub(super) fn age(&self, session: &SessionKey) -> Option<Duration> {
         self.created.get(session).map(|created| Moment::now().since(created))
     }
 
     /// Forgets a session that is being deleted, by whatever way it was asked for, and keeps nothing of it from now on.
-    pub fn delete(&self, session: &Owner) {
+    pub fn delete(&self, session: &SessionKey) {
         let mut table = self.table();
         table.deleted.insert(session.clone(), ());
         for key in session.keys() {
@@ -217,7 +234,7 @@ impl Memory {
     }
 
     /// A session was not deleted after all.
-    pub fn undelete(&self, session: &Owner) {
+    pub fn undelete(&self, session: &SessionKey) {
         self.table().deleted.invalidate(session);
     }
 
@@ -229,13 +246,12 @@ impl Memory {
             let count = self.kept.entry_count();
             self.kept.invalidate_all();
             table.flights.clear();
-            table.polls.drain().for_each(|(_, poll)| poll.forgotten());
+            table.pollers.drain().for_each(|(_, poller)| poller.forgotten());
             return count;
         };
         let twins = [Operation::Liveness, Operation::LivenessWithVerify];
-        let sessions = (0..resources).flat_map(|resource| {
-            twins.map(|operation| Owner { resource, operation, id: id.clone() })
-        });
+        let sessions = (0..resources)
+            .flat_map(|resource| twins.map(|operation| SessionKey::new(resource, operation, id)));
         let keys = sessions.flat_map(|session| session.keys().collect::<Vec<_>>());
         keys.filter(|key| self.forget(&mut table, key)).count() as u64
     }
@@ -243,26 +259,26 @@ impl Memory {
     /// Whether there was something to forget.
     fn forget(&self, table: &mut Table, key: &Key) -> bool {
         table.flights.remove(key);
-        if let Some(poll) = table.polls.remove(key) {
-            poll.forgotten();
-        }
+        let asked_about = table.pollers.extract_if(|question, _| question.key == *key);
+        asked_about.for_each(|(_, poller)| poller.forgotten());
         self.kept.remove(key).is_some()
     }
 
     /// A poller's work is done.
-    pub(super) fn leave(&self, key: &Key, poll: &Arc<Poll>) {
+    pub(super) fn leave(&self, question: &Question, poller: &Arc<Poller>) {
         let mut table = self.table();
-        if table.polls.get(key).is_some_and(|seated| Arc::ptr_eq(seated, poll)) {
-            table.polls.remove(key);
+        if table.pollers.get(question).is_some_and(|seated| Arc::ptr_eq(seated, poller)) {
+            table.pollers.remove(question);
         }
     }
 
-    /// The same, unless somebody waits for its news.
-    pub(super) fn leave_if_deserted(&self, key: &Key, poll: &Arc<Poll>) -> bool {
+    /// The same, unless somebody waits for its news. Whether it is done.
+    pub(super) fn leave_if_deserted(&self, question: &Question, poller: &Arc<Poller>) -> bool {
         let mut table = self.table();
-        let deserted = poll.is_deserted();
-        if deserted && table.polls.get(key).is_some_and(|seated| Arc::ptr_eq(seated, poll)) {
-            table.polls.remove(key);
+        let deserted = poller.is_deserted();
+        if deserted && table.pollers.get(question).is_some_and(|seated| Arc::ptr_eq(seated, poller))
+        {
+            table.pollers.remove(question);
         }
         deserted
     }
@@ -310,7 +326,7 @@ impl Memory {
 }
 
 /// Something about sessions, for as long as Azure has their data.
-fn remembered<V: Clone + Send + Sync + 'static>() -> Kept<Owner, V> {
+fn remembered<V: Clone + Send + Sync + 'static>() -> Kept<SessionKey, V> {
     let builder = Kept::builder().max_capacity(MOST_REMEMBERED).time_to_live(LONGEST);
     builder.eviction_policy(EvictionPolicy::lru()).build()
 }

@@ -1,17 +1,20 @@
 //! An answer of Azure's, read once and made ready to be told any number of times without copying its content.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, ETAG, HeaderName};
+use http::header::{HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::key::Key;
+use super::key::Question;
+use super::life::LONGEST_ABSENCE;
 use crate::headers;
-use crate::liveness::ApiVersion;
 use crate::liveness::session::{Facts, Standing, read};
+use crate::liveness::{ApiVersion, SessionId};
 use crate::moment::Moment;
 
 /// Bytes that an answer costs in memory beside what can be counted: the memory's own book-keeping, and what the
@@ -21,7 +24,6 @@ const OVERHEAD: usize = 450;
 const DECISION: HeaderName = HeaderName::from_static("liveness-decision");
 
 /// An answer of Azure's, ready to be told.
-#[derive(Debug)]
 pub struct Prepared {
     /// Its status.
     pub status: StatusCode,
@@ -67,8 +69,8 @@ impl Prepared {
         for (next, value) in parts.headers {
             // A name is given once and stands for all values that follow it.
             name = next.or(name);
-            let replaced = |name: &HeaderName| [ETAG, CACHE_CONTROL].contains(name);
-            let passes = name.clone().filter(|name| session.is_none() || !replaced(name));
+            let passes = |name: &HeaderName| session.is_none() || !headers::is_said_anew(name);
+            let passes = name.clone().filter(passes);
             fields.extend(passes.map(|name| (name, value)));
         }
         let (own, shared) = (fields.into_boxed_slice(), Arc::default());
@@ -82,7 +84,21 @@ impl Prepared {
 
     /// Whether Azure spoke of the session here, and not of its own troubles.
     pub fn is_about_the_session(&self) -> bool {
-        matches!(self.status, StatusCode::OK | StatusCode::NOT_FOUND)
+        let readable = self.standing().is_some_and(|standing| standing != Standing::Unreadable);
+        readable || self.status == StatusCode::NOT_FOUND
+    }
+
+    /// Whether it came less than so long ago; that there is no such session is told for a second at most.
+    pub(super) fn is_younger(&self, than: Duration) -> bool {
+        let absent = self.status == StatusCode::NOT_FOUND;
+        let limit = if absent { than.min(LONGEST_ABSENCE) } else { than };
+        Moment::now().since(self.fetched) < limit
+    }
+
+    /// Seconds that Azure asked to wait.
+    pub fn retry_after(&self) -> Option<u64> {
+        let (_, value) = self.fields().find(|(name, _)| *name == RETRY_AFTER)?;
+        value.to_str().ok()?.trim().parse().ok()
     }
 
     /// The fields of an answer to an app: those of Azure's, and the gateway's own about the session. Those that belong to
@@ -129,13 +145,13 @@ impl Prepared {
     }
 
     /// What it costs to keep, in bytes.
-    pub(super) fn weight(&self, key: &Key) -> usize {
+    pub(super) fn weight(&self, id: &SessionId) -> usize {
         let sum = |fields: &[Field]| {
             fields.iter().map(|(_, value)| size_of::<Field>() + value.len()).sum::<usize>()
         };
         // Fields that other answers have too cost nothing more; one holder is this answer, and one the memory itself.
         let shared = if Arc::strong_count(&self.shared) > 2 { 0 } else { sum(&self.shared) };
-        let key = size_of::<Key>() + key.id.as_str().len();
+        let key = size_of::<Question>() + id.as_str().len();
         OVERHEAD + size_of::<Self>() + key + sum(&self.own) + shared + self.body.len()
     }
 
@@ -167,5 +183,13 @@ impl Session {
         let value =
             |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         Self { standing, created, etag: value(etag), decision: value(decision) }
+    }
+}
+
+/// A running session's content holds a living token.
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, body, .. } = self;
+        f.debug_struct("Prepared").field("status", status).field("length", &body.len()).finish()
     }
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, Ready, ready};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 use tower::layer::layer_fn;
 use tower::{Layer, Service, ServiceExt as _};
 
 use super::flight::{Landing, Outcome, Ticket};
-use super::key::Key;
+use super::key::Question;
 use super::life::{Case, life};
 use super::memory::{Entry, Memory};
 use super::prepared::Prepared;
@@ -24,6 +24,7 @@ use crate::config::Cache;
 use crate::error::Error;
 use crate::liveness::session::Standing;
 use crate::moment::Moment;
+use crate::share::Share;
 
 /// An answer, and how it was come by.
 #[derive(Debug, Clone)]
@@ -74,16 +75,17 @@ impl Told {
 /// The row.
 #[derive(Debug, Clone)]
 pub struct Recall<S> {
-    inner: S,
+    // Copied only where a question goes down.
+    inner: Arc<S>,
     memory: Arc<Memory>,
     terms: Terms,
 }
 
 /// What holds for a resource.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terms {
-    /// The resource's number.
-    pub resource: u32,
+    /// What its users share.
+    pub share: Arc<Share>,
     /// What is kept, and how long.
     pub cache: Cache,
     /// Longest wait of anybody for an answer.
@@ -92,12 +94,16 @@ pub struct Terms {
 
 /// Answers from memory.
 pub fn recall<S>(memory: Arc<Memory>, terms: Terms) -> impl Layer<S, Service = Recall<S>> + Clone {
-    layer_fn(move |inner| Recall { inner, memory: Arc::clone(&memory), terms })
+    layer_fn(move |inner| Recall {
+        inner: Arc::new(inner),
+        memory: Arc::clone(&memory),
+        terms: terms.clone(),
+    })
 }
 
 impl<S> Service<Call> for Recall<S>
 where
-    S: Service<Call, Response = Prepared, Error = Error> + Clone + Send + 'static,
+    S: Service<Call, Response = Prepared, Error = Error> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
     type Response = Told;
@@ -110,48 +116,76 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let Some(key) = Key::new(self.terms.resource, &call.target.resource) else {
+        let number = self.terms.share.number;
+        let Some(question) = Question::new(number, &call.target.resource) else {
             return Either::Left(ready(Err(Error::Internal)));
         };
-        let (mut why, patience) = (Why::Miss, self.terms.patience);
-        if call.wishes.fresh {
+        let mut why = Why::Miss;
+        if call.wishes.no_cache {
             why = Why::Request;
-        } else if let Some(entry) = self.memory.recall(&key) {
-            match self.terms.left(&entry, Moment::now()) {
-                Some(left) => return Either::Left(ready(Ok(hit(entry, left)))),
+        } else if let Some(entry) = self.memory.recall(&question) {
+            match self.terms.hit(entry) {
+                Some(told) => return Either::Left(ready(Ok(told))),
                 None => why = Why::Stale,
             }
         }
-        match self.memory.board(&key, why != Why::Miss) {
-            Ticket::Kept(entry) => {
-                let left = entry.life;
-                Either::Left(ready(Ok(hit(entry, left))))
-            }
-            Ticket::Shared(answer) => Either::Left(ready(Ok(Told::new(answer, How::Shared)))),
+        match self.ask(call, &question, why) {
+            Ok(asked) => Either::Right(asked),
+            Err(told) => Either::Left(ready(told)),
+        }
+    }
+}
+
+impl<S> Recall<S>
+where
+    S: Service<Call, Response = Prepared, Error = Error> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    /// What comes of asking, or what can be told at once.
+    fn ask(
+        &self,
+        call: Call,
+        question: &Question,
+        why: Why,
+    ) -> Result<BoxFuture<'static, Result<Told, Error>>, Result<Told, Error>> {
+        let Terms { share, cache, patience } = &self.terms;
+        let oldest = (why == Why::Miss).then_some(cache.running_ttl);
+        match self.memory.board(question, oldest) {
+            Ticket::Kept(entry) => Err(self.terms.hit(entry).ok_or(Error::Internal)),
+            Ticket::Shared(answer) => Err(Ok(Told::new(answer, How::Shared))),
             Ticket::Joined(outcome) => {
-                Either::Right(landed(outcome, patience, move |_| How::Collapsed(why)).boxed())
+                Ok(landed(outcome, *patience, move |_| How::Collapsed(why)).boxed())
             }
             Ticket::Begun(landing) => {
+                let Some(place) = share.place() else {
+                    return Err(Err(Error::TooManyQuestions));
+                };
                 let outcome = landing.join();
-                let question = self.inner.clone().oneshot(call);
-                let flight =
-                    fly(question, key, Arc::clone(&self.memory), self.terms.cache, landing);
+                let no_store = call.wishes.no_store;
+                let answer = S::clone(&self.inner).oneshot(call);
+                let cache = if no_store {
+                    Cache { max_bytes: 0, running_ttl: Duration::ZERO, ..*cache }
+                } else {
+                    *cache
+                };
+                let flight = fly(answer, Arc::clone(&self.memory), cache, landing, place);
                 // Nobody waits for the task itself: it ends by itself, within the resource's deadline.
                 drop(tokio::spawn(flight));
                 let how = move |stored| How::Asked { why, stored };
-                Either::Right(landed(outcome, patience, how).boxed())
+                Ok(landed(outcome, *patience, how).boxed())
             }
         }
     }
 }
 
 impl Terms {
-    /// How long a kept answer may still be told. The configuration may have become stricter since it was kept.
-    fn left(&self, entry: &Entry, now: Moment) -> Option<Duration> {
+    /// A kept answer, if it may still be told. The configuration may have become stricter since it was kept.
+    fn hit(&self, entry: Entry) -> Option<Told> {
         let Cache { ttl, failed_ttl, .. } = self.cache;
         let ended = entry.answer.standing() == Some(Standing::Ended);
         let life = entry.life.min(if ended { failed_ttl } else { ttl });
-        life.checked_sub(now.since(entry.answer.fetched)).filter(|left| !left.is_zero())
+        let left = life.checked_sub(Moment::now().since(entry.answer.fetched))?;
+        (!left.is_zero()).then(|| Told::new(entry.answer, How::Hit(left)))
     }
 }
 
@@ -169,26 +203,23 @@ async fn landed(
     Ok(Told::new(answer, how(stored)))
 }
 
-fn hit(entry: Entry, left: Duration) -> Told {
-    Told::new(entry.answer, How::Hit(left))
-}
-
 async fn fly(
-    question: impl Future<Output = Result<Prepared, Error>>,
-    key: Key,
+    answer: impl Future<Output = Result<Prepared, Error>>,
     memory: Arc<Memory>,
     cache: Cache,
     landing: Landing,
+    place: OwnedSemaphorePermit,
 ) {
-    let outcome = question.await.map(|answer| {
-        let session = answer.session.as_ref();
-        let created = session.and_then(|session| session.created);
-        let age = created.map(|created| answer.fetched.since_wall(created));
-        let age = age.or_else(|| memory.age(&key.owner()));
+    let outcome = answer.await.map(|answer| {
+        let created = answer.session.as_ref().and_then(|session| session.created);
+        let told = created.map(|created| answer.fetched.since_wall(created));
+        // The gateway's own knowledge counts too: a session does not become younger by what its content says.
+        let age = told.max(memory.age(&landing.question().key.session()));
         let (standing, length) = (answer.standing(), answer.body.len());
         let life = life(Case { status: answer.status, length, standing, age }, &cache);
         (answer, life)
     });
+    drop(place);
     landing.land(outcome).await;
 }
 

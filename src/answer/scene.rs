@@ -22,21 +22,18 @@ use crate::error::Error;
 use crate::headers::Heard;
 use crate::liveness::{ApiVersion, Resource, Route};
 use crate::metrics::Metrics;
+use crate::share::Share;
 use crate::wishes::Wishes;
 
 pub(super) const RUNNING: &str = r#"{"status":"Running","results":{"attempts":[]}}"#;
 pub(super) const SUCCEEDED: &str =
     r#"{"authToken":"","status":"Succeeded","results":{"attempts":[{"attemptId":1,"result":{}}]}}"#;
 
-pub(super) const TERMS: Terms = Terms {
-    resource: 0,
-    cache: Cache {
-        max_bytes: 1 << 20,
-        ttl: Duration::from_secs(3600),
-        failed_ttl: Duration::from_secs(30),
-        running_ttl: Duration::ZERO,
-    },
-    patience: Duration::from_secs(30),
+pub(super) const CACHE: Cache = Cache {
+    max_bytes: 1 << 20,
+    ttl: Duration::from_secs(3600),
+    failed_ttl: Duration::from_secs(30),
+    running_ttl: Duration::ZERO,
 };
 
 /// What Azure answers: a status and a content, or nothing but a crash.
@@ -48,6 +45,7 @@ pub(super) struct Scene {
     pub(super) memory: Arc<Memory>,
     calls: Arc<AtomicUsize>,
     answer: Arc<Mutex<Answered>>,
+    pub(super) share: Arc<Share>,
     /// Azure answers as often as there are permits.
     pub(super) gate: Arc<Semaphore>,
 }
@@ -64,9 +62,10 @@ impl Scene {
     pub(super) fn held(answer: &'static str) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         Self {
-            memory: Arc::new(Memory::new(TERMS.cache.max_bytes, metrics)),
+            memory: Arc::new(Memory::new(CACHE.max_bytes, metrics)),
             calls: Arc::default(),
             answer: Arc::new(Mutex::new(Some((200, answer)))),
+            share: Arc::new(Share::new(0)),
             gate: Arc::new(Semaphore::new(0)),
         }
     }
@@ -95,8 +94,9 @@ impl Scene {
         })
     }
 
-    pub(super) fn recalling(&self, terms: Terms) -> BoxCloneSyncService<Call, Told, Error> {
-        let this = self.clone();
+    pub(super) fn recalling(&self, cache: Cache) -> BoxCloneSyncService<Call, Told, Error> {
+        let (this, share) = (self.clone(), Arc::clone(&self.share));
+        let terms = Terms { share, cache, patience: Duration::from_secs(30) };
         let azure = service_fn(move |_: Call| this.prepared());
         BoxCloneSyncService::new(recall(Arc::clone(&self.memory), terms).layer(azure))
     }

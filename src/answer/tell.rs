@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use futures_util::future::MapOk;
-use http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, VARY};
+use http::{HeaderValue, Response, StatusCode};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
@@ -58,26 +58,30 @@ fn reply(told: &Told, wishes: &Wishes) -> Reply {
     let asked = matches!(how, How::Asked { .. });
     let has = |session: &Session| wishes.has(session.etag.as_bytes());
     let unchanged = answer.session.as_ref().is_some_and(has);
-    let mut fields = if unchanged { HeaderMap::new() } else { answer.told(asked) };
+    let mut fields = answer.told(asked);
+    if unchanged {
+        // RFC 9110 §15.4.5: a 304 has the fields that would help to keep the 200, and no content.
+        let vary: Vec<_> = fields.get_all(VARY).iter().cloned().collect();
+        fields = vary.into_iter().map(|vary| (VARY, vary)).collect();
+    }
     if let Some(session) = &answer.session {
         fields.insert(ETAG, session.etag.clone());
         // What may change is asked for each time, by whatever keeps it nearer to the app.
         let control = if session.standing.is_final() { "private" } else { "private, no-cache" };
         fields.insert(CACHE_CONTROL, HeaderValue::from_static(control));
-        if !asked {
-            // RFC 9111 §5.1: the field says that the answer was not made for this request.
-            let age = Moment::now().since(answer.fetched).as_secs();
-            fields.insert(AGE, HeaderValue::from(age));
-        }
+    }
+    // RFC 9111 §5.1: the field says that the answer was not made for this request, or that it was held.
+    let age = Moment::now().since(answer.fetched).as_secs();
+    if !asked || age > 0 {
+        fields.insert(AGE, HeaderValue::from(age));
     }
     fields.append(CACHE_STATUS, status(*how));
-    if let Some(wait) = wishes.wait.filter(|_| *waited) {
+    if let Some(wait) = wishes.wait.filter(|_| *waited && answer.session.is_some()) {
         let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
         fields.extend(applied.map(|applied| (PREFERENCE_APPLIED, applied)));
     }
     let body = if unchanged { Body::Empty } else { Body::from(answer.body.clone()) };
     let mut reply = Response::new(body);
-    // RFC 9110 §15.4.5: a 304 has the fields that would help to keep the 200, and no content.
     *reply.status_mut() = if unchanged { StatusCode::NOT_MODIFIED } else { answer.status };
     *reply.headers_mut() = fields;
     Reply { answer: reply, cache: word(*how) }

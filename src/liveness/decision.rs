@@ -73,6 +73,12 @@ impl Attempt<'_> {
         there(self.result).is_some()
     }
 
+    /// Whether it says that it goes on.
+    pub(super) fn goes_on(&self) -> bool {
+        let status = self.attempt_status.map(RawValue::get);
+        !self.has_ended() && matches!(status, Some("\"NotStarted\"" | "\"Running\""))
+    }
+
     fn has_ended(&self) -> bool {
         let status = self.attempt_status.map(RawValue::get);
         self.has_result()

@@ -186,6 +186,13 @@ impl SessionId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id in small letters, where it has capitals. Whether Azure tells them apart is not documented; GUIDs are the same
+    /// either way.
+    pub fn folded(&self) -> Option<Self> {
+        let capitals = self.0.bytes().any(|byte| byte.is_ascii_uppercase());
+        capitals.then(|| Self(self.0.to_ascii_lowercase().into()))
+    }
 }
 
 impl ImageId {

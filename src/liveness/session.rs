@@ -94,13 +94,17 @@ impl View<'_> {
             (Family::Preview, "ResultAvailable") if self.session_expired == Some(true) => {
                 Standing::Succeeded
             }
-            (Family::Ga, "Succeeded") if self.attempts().iter().any(Attempt::has_result) => {
-                Standing::Succeeded
-            }
+            (Family::Ga, "Succeeded") if self.has_result() => Standing::Succeeded,
             (Family::Preview, "ResultAvailable") | (Family::Ga, "Succeeded") => Standing::Decided,
             (Family::Ga, "Failed" | "Canceled") => Standing::Ended,
             _ => Standing::Unknown,
         }
+    }
+
+    /// Some attempt has one, and none goes on.
+    fn has_result(&self) -> bool {
+        let attempts = self.attempts();
+        attempts.iter().any(Attempt::has_result) && !attempts.iter().any(Attempt::goes_on)
     }
 
     fn attempts(&self) -> &[Attempt<'_>] {

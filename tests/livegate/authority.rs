@@ -7,6 +7,7 @@ use crate::support::gateway::{AZURE_KEY, Gateway, TOKEN};
 use crate::support::http::{Answer, Request};
 
 const SESSIONS: &str = "/face/v1.2/detectLiveness-sessions";
+const AUDIT: &str = "/face/v1.2-preview.1/detectLiveness/singleModal/sessions/abc/audit";
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Marks every value that must not pass.
@@ -191,7 +192,7 @@ fn azure_gets_what_is_on_the_list_as_it_came() {
         ("x-ms-client-request-id", "two"),
         ("x-ms-useragent", "js"),
     ];
-    let mut request = Request::get(&format!("{SESSIONS}/abc")).key(TOKEN);
+    let mut request = Request::get(AUDIT).key(TOKEN);
     for (name, value) in passed {
         request = request.header(name, value);
     }
@@ -205,6 +206,35 @@ fn azure_gets_what_is_on_the_list_as_it_came() {
     let via: Vec<_> =
         fields.iter().filter(|f| f[0] == "via").map(|f| f[1].as_str().unwrap()).collect();
     assert_eq!(via.join(", "), "1.0 fred, 1.1 p.example, 1.1 livegate");
+}
+
+/// An answer about a session is told to all who ask for it: who asked first must not have chosen it.
+#[test]
+fn what_one_app_wants_of_a_session_is_not_asked_of_azure_for_all() {
+    let (emulator, gateway) = stage();
+    let request = Request::get(&format!("{SESSIONS}/abc")).key(TOKEN);
+    let request = request.header("Accept", "text/plain").header("Accept-Language", "de");
+    let request = request.header("Content-Type", "text/plain").header("User-Agent", "short");
+    let long = format!("vendor={}", "x".repeat(512));
+    let request = request.header("traceparent", TRACE).header("tracestate", &long);
+    assert_eq!(request.send(gateway.public).status, 200);
+    let arrived = arrived(&emulator);
+    assert_eq!(
+        names(&arrived),
+        [
+            "accept",
+            "accept-encoding",
+            "client-request-id",
+            "host",
+            "ocp-apim-subscription-key",
+            "traceparent",
+            "user-agent",
+            "via",
+            "x-ms-client-request-id",
+        ]
+    );
+    assert_eq!(field(&arrived, "accept"), "application/json");
+    assert_eq!((field(&arrived, "traceparent"), field(&arrived, "user-agent")), (TRACE, "short"));
 }
 
 #[test]

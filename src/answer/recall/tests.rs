@@ -2,28 +2,27 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::advance;
 
 use super::*;
-use crate::answer::key::Owner;
-use crate::answer::scene::{RUNNING, SUCCEEDED, Scene, TERMS, call};
+use crate::answer::key::SessionKey;
+use crate::answer::scene::{CACHE, RUNNING, SUCCEEDED, Scene, call};
 use crate::liveness::{Operation, SessionId};
 use crate::wishes::Wishes;
 
-const SHARING: Terms =
-    Terms { cache: Cache { running_ttl: Duration::from_millis(250), ..TERMS.cache }, ..TERMS };
+const SHARING: Cache = Cache { running_ttl: Duration::from_millis(250), ..CACHE };
 const MISS: How = How::Asked { why: Why::Miss, stored: true };
 const TOLD: How = How::Asked { why: Why::Miss, stored: false };
 
-fn owner() -> Owner {
-    Owner { resource: 0, operation: Operation::Liveness, id: SessionId::parse("abc").unwrap() }
+fn owner() -> SessionKey {
+    SessionKey::new(0, Operation::Liveness, &SessionId::parse("abc").unwrap())
 }
 
-async fn ask(scene: &Scene, terms: Terms) -> Result<How, Error> {
-    let told = scene.recalling(terms).oneshot(call("abc", Wishes::default())).await?;
+async fn ask(scene: &Scene, cache: Cache) -> Result<How, Error> {
+    let told = scene.recalling(cache).oneshot(call("abc", Wishes::default())).await?;
     Ok(told.how)
 }
 
 fn asking(scene: &Scene) -> JoinHandle<Result<How, Error>> {
     let scene = scene.clone();
-    tokio::spawn(async move { ask(&scene, TERMS).await })
+    tokio::spawn(async move { ask(&scene, CACHE).await })
 }
 
 async fn settle() {
@@ -39,29 +38,29 @@ fn on_their_way(scene: &Scene) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_final_session_is_asked_for_once() {
     let scene = Scene::new(SUCCEEDED);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     advance(Duration::from_secs(100)).await;
-    assert_eq!(ask(&scene, TERMS).await, Ok(How::Hit(Duration::from_secs(3500))));
+    assert_eq!(ask(&scene, CACHE).await, Ok(How::Hit(Duration::from_secs(3500))));
     assert_eq!(scene.calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_told_after_its_life_whatever_the_caches_own_clock_says() {
     let scene = Scene::new(SUCCEEDED);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     // moka's clock does not move with tokio's.
     advance(Duration::from_secs(3600)).await;
     let stale = How::Asked { why: Why::Stale, stored: true };
-    assert_eq!(ask(&scene, TERMS).await, Ok(stale));
-    assert!(matches!(ask(&scene, TERMS).await, Ok(How::Hit(_))));
+    assert_eq!(ask(&scene, CACHE).await, Ok(stale));
+    assert!(matches!(ask(&scene, CACHE).await, Ok(How::Hit(_))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stricter_configuration_holds_for_what_is_kept_already() {
     let scene = Scene::new(SUCCEEDED);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     advance(Duration::from_secs(60)).await;
-    let strict = Terms { cache: Cache { ttl: Duration::from_secs(60), ..TERMS.cache }, ..TERMS };
+    let strict = Cache { ttl: Duration::from_secs(60), ..CACHE };
     assert_eq!(ask(&scene, strict).await, Ok(How::Asked { why: Why::Stale, stored: true }));
 }
 
@@ -92,7 +91,7 @@ async fn a_thousand_askers_of_whom_most_leave_cost_one_call() {
         assert_eq!(asker.await.unwrap(), Ok(How::Collapsed(Why::Miss)));
     }
     assert_eq!((scene.calls(), on_their_way(&scene)), (1, 0));
-    assert!(matches!(ask(&scene, TERMS).await, Ok(How::Hit(_))));
+    assert!(matches!(ask(&scene, CACHE).await, Ok(How::Hit(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +107,7 @@ async fn an_error_is_handed_to_all_and_not_kept() {
     assert_eq!((scene.calls(), on_their_way(&scene)), (1, 0));
     scene.answers(Some((200, SUCCEEDED)));
     scene.gate.add_permits(1);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +122,7 @@ async fn a_crash_is_told_to_all_and_ends_nothing_else() {
     }
     scene.answers(Some((200, SUCCEEDED)));
     scene.gate.add_permits(1);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +157,7 @@ async fn what_was_on_its_way_cannot_put_a_deleted_session_back() {
     assert!(
         scene
             .memory
-            .recall(&Key::new(0, &call("abc", Wishes::default()).target.resource).unwrap())
+            .recall(&Question::new(0, &call("abc", Wishes::default()).target.resource).unwrap())
             .is_none()
     );
 }
@@ -167,47 +166,47 @@ async fn what_was_on_its_way_cannot_put_a_deleted_session_back() {
 async fn nothing_of_a_deleted_session_is_kept_until_the_deletion_is_taken_back() {
     let scene = Scene::new(SUCCEEDED);
     scene.memory.delete(&owner());
-    assert_eq!(ask(&scene, TERMS).await, Ok(TOLD));
-    assert_eq!(ask(&scene, TERMS).await, Ok(TOLD));
+    assert_eq!(ask(&scene, CACHE).await, Ok(TOLD));
+    assert_eq!(ask(&scene, CACHE).await, Ok(TOLD));
     scene.memory.undelete(&owner());
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_purge_takes_what_is_kept_and_what_is_on_its_way() {
     let scene = Scene::new(SUCCEEDED);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     let id = SessionId::parse("abc").unwrap();
     assert_eq!(scene.memory.purge(Some(&SessionId::parse("abd").unwrap()), 1), 0);
     assert_eq!(scene.memory.purge(Some(&id), 1), 1);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     assert_eq!(scene.memory.purge(None, 1), 1);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     assert_eq!(scene.calls(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_answer_replaces_what_is_kept_where_azure_speaks_of_the_session() {
     let scene = Scene::new(SUCCEEDED);
-    assert_eq!(ask(&scene, TERMS).await, Ok(MISS));
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     let fresh = || async {
-        let call = call("abc", Wishes::for_a_fresh_answer());
-        scene.recalling(TERMS).oneshot(call).await.unwrap().how
+        let call = call("abc", Wishes::for_no_cache());
+        scene.recalling(CACHE).oneshot(call).await.unwrap().how
     };
     assert_eq!(fresh().await, How::Asked { why: Why::Request, stored: true });
     scene.answers(Some((500, "{}")));
     assert_eq!(fresh().await, How::Asked { why: Why::Request, stored: false });
-    assert!(matches!(ask(&scene, TERMS).await, Ok(How::Hit(_))), "trouble of Azure's is no news");
+    assert!(matches!(ask(&scene, CACHE).await, Ok(How::Hit(_))), "trouble of Azure's is no news");
     scene.answers(Some((404, "{}")));
     assert_eq!(fresh().await, How::Asked { why: Why::Request, stored: false });
-    assert_eq!(ask(&scene, TERMS).await, Ok(TOLD), "it is gone");
+    assert_eq!(ask(&scene, CACHE).await, Ok(TOLD), "it is gone");
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_wants_a_fresh_answer_is_told_no_shared_one() {
     let scene = Scene::new(RUNNING);
     assert_eq!(ask(&scene, SHARING).await, Ok(TOLD));
-    let call = call("abc", Wishes::for_a_fresh_answer());
+    let call = call("abc", Wishes::for_no_cache());
     let told = scene.recalling(SHARING).oneshot(call).await.unwrap();
     assert_eq!(told.how, How::Asked { why: Why::Request, stored: false });
     assert_eq!(ask(&scene, SHARING).await, Ok(How::Shared));

@@ -2,28 +2,24 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::advance;
 
 use super::*;
-use crate::answer::key::Owner;
-use crate::answer::scene::{RUNNING, SUCCEEDED, Scene, TERMS, call};
+use crate::answer::key::SessionKey;
+use crate::answer::scene::{CACHE, RUNNING, SUCCEEDED, Scene, call};
 use crate::liveness::{Operation, SessionId};
 use crate::wishes::Wishes;
 
 /// Waits for so many seconds. What comes of it: the status, whether the wish was met, and how long it took.
-async fn ask(scene: Scene, pace: Arc<Pace>, id: String, seconds: u64) -> (u16, bool, Duration) {
+async fn ask(scene: Scene, id: String, seconds: u64) -> (u16, bool, Duration) {
     let start = Instant::now();
-    let row = wait(Arc::clone(&scene.memory), 0, pace).layer(scene.recalling(TERMS));
+    let row =
+        wait(Arc::clone(&scene.memory), Arc::clone(&scene.share)).layer(scene.recalling(CACHE));
     let mut wishes = Wishes::default();
     wishes.wait = Some(Duration::from_secs(seconds));
     let told = row.oneshot(call(&id, wishes)).await.unwrap();
     (told.answer.status.as_u16(), told.waited, start.elapsed())
 }
 
-fn asking(
-    scene: &Scene,
-    pace: &Arc<Pace>,
-    id: &str,
-    seconds: u64,
-) -> JoinHandle<(u16, bool, Duration)> {
-    tokio::spawn(ask(scene.clone(), Arc::clone(pace), id.to_owned(), seconds))
+fn asking(scene: &Scene, id: &str, seconds: u64) -> JoinHandle<(u16, bool, Duration)> {
+    tokio::spawn(ask(scene.clone(), id.to_owned(), seconds))
 }
 
 /// Lets time pass in small steps, so that all that is due happens in its order.
@@ -36,25 +32,20 @@ async fn pass(seconds: u64) {
     }
 }
 
-fn free() -> Arc<Pace> {
-    Arc::new(Pace::new(None))
-}
-
 fn pollers(scene: &Scene) -> usize {
-    scene.memory.table().polls.len()
+    scene.memory.table().pollers.len()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_has_ended_is_told_at_once() {
     let scene = Scene::new(SUCCEEDED);
-    assert_eq!(ask(scene, free(), "abc".into(), 60).await, (200, true, Duration::ZERO));
+    assert_eq!(ask(scene, "abc".into(), 60).await, (200, true, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_poller_asks_for_all_until_the_session_ends() {
     let scene = Scene::new(RUNNING);
-    let pace = free();
-    let askers: Vec<_> = (0..50).map(|_| asking(&scene, &pace, "abc", 60)).collect();
+    let askers: Vec<_> = (0..50).map(|_| asking(&scene, "abc", 60)).collect();
     pass(5).await;
     assert_eq!(pollers(&scene), 1);
     // The first question, which all share, and one each half second.
@@ -71,7 +62,7 @@ async fn one_poller_asks_for_all_until_the_session_ends() {
 #[tokio::test(start_paused = true)]
 async fn when_the_time_is_over_the_latest_is_told() {
     let scene = Scene::new(RUNNING);
-    let asker = asking(&scene, &free(), "abc", 3);
+    let asker = asking(&scene, "abc", 3);
     pass(4).await;
     let (status, waited, took) = asker.await.unwrap();
     assert_eq!((status, waited, took.as_secs()), (200, true, 3));
@@ -81,8 +72,7 @@ async fn when_the_time_is_over_the_latest_is_told() {
 #[tokio::test(start_paused = true)]
 async fn who_leaves_is_forgotten_at_once() {
     let scene = Scene::new(RUNNING);
-    let pace = free();
-    let (one, other) = (asking(&scene, &pace, "abc", 60), asking(&scene, &pace, "abc", 60));
+    let (one, other) = (asking(&scene, "abc", 60), asking(&scene, "abc", 60));
     pass(1).await;
     one.abort();
     pass(1).await;
@@ -100,9 +90,9 @@ async fn who_leaves_is_forgotten_at_once() {
 #[tokio::test(start_paused = true)]
 async fn many_sessions_share_half_of_what_the_resource_allows() {
     let scene = Scene::new(RUNNING);
-    let pace = Arc::new(Pace::new(Some(10.0)));
+    scene.share.allow(Some(10.0));
     let ids: Vec<_> = (0..20).map(|id| format!("id-{id}")).collect();
-    let askers: Vec<_> = ids.iter().map(|id| asking(&scene, &pace, id, 60)).collect();
+    let askers: Vec<_> = ids.iter().map(|id| asking(&scene, id, 60)).collect();
     pass(1).await;
     let first = scene.calls();
     pass(20).await;
@@ -114,19 +104,19 @@ async fn many_sessions_share_half_of_what_the_resource_allows() {
 #[tokio::test(start_paused = true)]
 async fn draining_answers_all_who_wait() {
     let scene = Scene::new(RUNNING);
-    let asker = asking(&scene, &free(), "abc", 60);
+    let asker = asking(&scene, "abc", 60);
     pass(1).await;
     scene.memory.drain();
     let (status, waited, took) = asker.await.unwrap();
     assert!(status == 200 && !waited && took < Duration::from_secs(2));
-    let late = ask(scene.clone(), free(), "abc".into(), 60).await;
+    let late = ask(scene.clone(), "abc".into(), 60).await;
     assert_eq!(late, (200, false, Duration::ZERO), "nobody begins to wait any more");
 }
 
 #[tokio::test(start_paused = true)]
 async fn trouble_of_azures_is_waited_out_and_asked_about_ever_more_rarely() {
     let scene = Scene::new(RUNNING);
-    let asker = asking(&scene, &free(), "abc", 60);
+    let asker = asking(&scene, "abc", 60);
     pass(1).await;
     let calls = scene.calls();
     scene.answers(Some((429, "{}")));
@@ -141,24 +131,24 @@ async fn trouble_of_azures_is_waited_out_and_asked_about_ever_more_rarely() {
 #[tokio::test(start_paused = true)]
 async fn an_absence_is_told_at_once() {
     let scene = Scene::new(RUNNING);
-    let asker = asking(&scene, &free(), "abc", 60);
+    let asker = asking(&scene, "abc", 60);
     pass(1).await;
     scene.answers(Some((404, "{}")));
     pass(1).await;
     assert_eq!(asker.await.unwrap().0, 404);
-    assert_eq!(ask(scene, free(), "abc".into(), 60).await, (404, true, Duration::ZERO));
+    assert_eq!(ask(scene, "abc".into(), 60).await, (404, true, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_deleted_is_asked_for_anew() {
     let scene = Scene::new(RUNNING);
-    let asker = asking(&scene, &free(), "abc", 60);
+    let asker = asking(&scene, "abc", 60);
     pass(1).await;
     scene.answers(Some((404, "{}")));
-    scene.memory.delete(&Owner {
-        resource: 0,
-        operation: Operation::Liveness,
-        id: SessionId::parse("abc").unwrap(),
-    });
+    scene.memory.delete(&SessionKey::new(
+        0,
+        Operation::Liveness,
+        &SessionId::parse("abc").unwrap(),
+    ));
     assert_eq!(asker.await.unwrap().0, 404);
 }

@@ -82,7 +82,7 @@ fn the_samples_decide_once_their_status_does() {
 /// Sessions as they might come, and where they stand. Only `Succeeded` and `Ended` are ever kept.
 #[test]
 fn a_session_is_final_only_by_status_and_content_together() {
-    use Family::{Ga, Preview};
+    use Family::Ga;
     for (family, body, standing) in [
         (
             Ga,
@@ -102,6 +102,12 @@ fn a_session_is_final_only_by_status_and_content_together() {
         ),
         (Ga, r#"{"status":"Succeeded","results":{"attempts":null}}"#, Standing::Decided),
         (Ga, r#"{"status":"Succeeded"}"#, Standing::Decided),
+        // One attempt brought a result and another goes on: that is not over.
+        (
+            Ga,
+            r#"{"status":"Succeeded","results":{"attempts":[{"result":{}},{"attemptStatus":"Running"}]}}"#,
+            Standing::Decided,
+        ),
         (Ga, r#"{"status":"Failed","results":{"attempts":[]}}"#, Standing::Ended),
         (Ga, r#"{"status":"Canceled"}"#, Standing::Ended),
         // A failed attempt ends nothing: another may follow.
@@ -118,6 +124,15 @@ fn a_session_is_final_only_by_status_and_content_together() {
         (Ga, r#"{"status":"succeeded","results":{"attempts":[{"result":{}}]}}"#, Standing::Unknown),
         (Ga, r#"{"status":"ResultAvailable","sessionExpired":true}"#, Standing::Unknown),
         (Ga, r#"{"status":"Started"}"#, Standing::Unknown),
+    ] {
+        assert_eq!(facts(family, body).standing, standing, "{body}");
+    }
+}
+
+#[test]
+fn a_preview_is_final_only_once_it_has_expired() {
+    use Family::{Ga, Preview};
+    for (family, body, standing) in [
         (Preview, r#"{"status":"ResultAvailable","sessionExpired":true}"#, Standing::Succeeded),
         (Preview, r#"{"status":"ResultAvailable","sessionExpired":false}"#, Standing::Decided),
         (Preview, r#"{"status":"ResultAvailable","sessionExpired":null}"#, Standing::Decided),

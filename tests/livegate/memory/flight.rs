@@ -7,6 +7,7 @@ use super::stage::{
     ASKING, COLLAPSED, MISS, STORED, Stage, cache_status, hit, preview, session, told,
 };
 use crate::support::http::{Answer, Request};
+use crate::support::upstream;
 
 const NOTHING_SHARED: &str = "running_ttl = \"0s\"\n";
 
@@ -88,6 +89,29 @@ fn an_error_goes_to_all_who_asked_and_is_not_kept() {
         stage.azure.says(&path, ok(&succeeded(id)));
         told(&stage.get(&path), 200, STORED);
         assert_eq!(stage.azure.calls(&path), 2, "{id}");
+    }
+}
+
+#[test]
+fn what_belongs_to_one_exchange_is_told_to_nobody_else() {
+    let stage = Stage::with_one_worker(NOTHING_SHARED);
+    let path = session("abc");
+    let own = ["x-ms-client-request-id", "client-request-id", "x-envoy-upstream-service-time"];
+    let fields = own.map(|name| (name, "12"));
+    stage.azure.says(&path, upstream::answer(200, &fields, succeeded("abc").as_bytes()));
+    let held = stage.azure.hold("GET");
+    let askers = askers(&stage, &path, 4);
+    held.release();
+    let mut answers = answers(askers);
+    one_asked(&answers, STORED);
+    answers.push(stage.get(&path));
+    hit(&answers[4]);
+    for answer in &answers {
+        let expected = (cache_status(answer) == STORED).then_some("12");
+        for name in own {
+            assert_eq!(answer.header(name), expected, "{name} of {answer:?}");
+        }
+        assert_eq!(answer.headers.all("date").count(), 1, "{answer:?}");
     }
 }
 

@@ -16,7 +16,6 @@ fn twins_and_versions_are_each_asked_for() {
         "/face/v1.2/detectLivenessWithVerify-sessions/abc".to_owned(),
         "/face/v1.3-preview.1/detectLiveness-sessions/abc".to_owned(),
         "/face/v1.3-preview.1/detectLivenessWithVerify-sessions/abc".to_owned(),
-        session("ABC"),
         session("abd"),
     ];
     for (index, path) in paths.iter().enumerate() {
@@ -33,6 +32,25 @@ fn twins_and_versions_are_each_asked_for() {
     for path in &paths {
         assert_eq!(stage.azure.calls(path), 1, "{path}");
     }
+}
+
+/// Whether Azure tells capitals from small letters is not documented.
+#[test]
+fn two_spellings_are_never_told_for_each_other_and_end_together() {
+    let stage = Stage::set();
+    let (small, capital) = (session("abc"), session("ABC"));
+    for path in [&small, &capital] {
+        stage.azure.says(path, ok(&succeeded(path.rsplit('/').next().unwrap())));
+    }
+    for (path, spelt) in [(&small, "\"abc\""), (&capital, "\"ABC\"")] {
+        let answer = stage.get(path);
+        told(&answer, 200, STORED);
+        assert!(answer.text().contains(spelt), "{}", answer.text());
+    }
+    hit(&stage.get(&capital));
+    let deleted = Request::new("DELETE", &small).key(TOKEN).send(stage.gateway.public);
+    assert_eq!(deleted.status, 204);
+    assert_eq!(stage.get(&capital).header("cache-status"), Some("livegate; fwd=miss"));
 }
 
 #[test]

@@ -64,8 +64,7 @@ fn what_is_too_old_is_not_told_when_azure_fails() {
     let answer = wait::until(|| {
         let answer = stage.get(&path);
         if answer.status == 200 {
-            let (left, age) = (ttl(&answer).unwrap(), answer.header("age").unwrap());
-            assert!(left < 2 && age.parse::<u64>().unwrap() < 2, "{answer:?}");
+            assert!(ttl(&answer).is_some_and(|left| left < 2), "{answer:?}");
             return None;
         }
         Some(answer)

@@ -110,18 +110,26 @@ fn azures_troubles_are_sat_out_by_who_waits() {
 }
 
 #[test]
-fn who_waits_hears_that_the_session_was_deleted() {
-    let stage = Stage::set();
+fn who_waits_hears_at_once_that_the_session_was_deleted() {
+    // A question that is held must not end by itself.
+    let stage = Stage::built(|builder| builder.upstream("timeout = \"10m\"\n"));
     let path = session("abc");
     stage.azure.says(&path, ok(&running("abc")));
     let waiters = [stage.waiting(&path), stage.waiting(&path)];
-    stage.azure.until_asked("GET", &path, 4);
+    stage.until_metric(ASKING, 2);
+    stage.azure.until_asked("GET", &path, stage.azure.calls(&path) + 2);
+    // The next question on their behalf gets no answer, so that they cannot hear it from there.
+    let before = stage.azure.calls(&path);
+    let held = stage.azure.hold("GET");
+    stage.azure.until_asked("GET", &path, before + 1);
+    held.let_others_pass();
     stage.azure.says(&path, absent());
     assert_eq!(stage.delete(&path).status, 204);
     for waiter in waiters {
         let answer = waiter.join().unwrap();
         assert_eq!((answer.status, answer.error_code().as_str()), (404, "SessionNotFound"));
     }
+    held.release();
 }
 
 #[test]
