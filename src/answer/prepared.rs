@@ -193,3 +193,6 @@ impl fmt::Debug for Prepared {
         f.debug_struct("Prepared").field("status", status).field("length", &body.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

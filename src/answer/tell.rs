@@ -119,3 +119,6 @@ const fn word(how: How) -> &'static str {
         How::Collapsed(_) => "collapsed",
     }
 }
+
+#[cfg(test)]
+mod tests;

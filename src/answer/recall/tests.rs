@@ -214,3 +214,49 @@ async fn who_wants_a_fresh_answer_is_told_no_shared_one() {
     settle().await;
     assert_eq!(on_their_way(&scene), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_beyond_48_hours_from_a_creation_that_the_gateway_saw() {
+    let scene = Scene::new(SUCCEEDED);
+    scene.memory.created(owner(), Moment::now());
+    advance(Duration::from_secs(48 * 3600 - 60)).await;
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
+    let left = Duration::from_secs(60);
+    // The wall clock, which goes on, has a part in it too.
+    assert!(matches!(ask(&scene, CACHE).await, Ok(How::Hit(hit)) if hit <= left));
+    advance(left).await;
+    assert_eq!(ask(&scene, CACHE).await, Ok(How::Asked { why: Why::Stale, stored: false }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_to_be_stored_is_not() {
+    let scene = Scene::new(SUCCEEDED);
+    let mut wishes = Wishes::default();
+    wishes.no_store = true;
+    let told = scene.recalling(SHARING).oneshot(call("abc", wishes)).await.unwrap();
+    assert_eq!(told.how, TOLD);
+    let off = Cache { max_bytes: 0, ..SHARING };
+    assert_eq!(ask(&scene, off).await, Ok(TOLD), "the one before was not shared either");
+    assert_eq!(ask(&scene, off).await, Ok(How::Shared), "this one may be");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_answer_is_as_young_as_whoever_asks_now_allows() {
+    let scene = Scene::new(RUNNING);
+    assert_eq!(ask(&scene, SHARING).await, Ok(TOLD));
+    assert_eq!(ask(&scene, SHARING).await, Ok(How::Shared));
+    // The configuration was loaded again.
+    assert_eq!(ask(&scene, CACHE).await, Ok(TOLD));
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_on_their_way_are_bounded_and_those_beyond_are_told_at_once() {
+    let scene = Scene::held(SUCCEEDED);
+    let places: Vec<_> = std::iter::from_fn(|| scene.share.place()).collect();
+    assert_eq!(ask(&scene, CACHE).await, Err(Error::TooManyQuestions));
+    assert_eq!((scene.calls(), on_their_way(&scene)), (0, 0));
+    drop(places);
+    scene.gate.add_permits(1);
+    assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
+    assert!(scene.share.place().is_some());
+}

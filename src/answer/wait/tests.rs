@@ -152,3 +152,80 @@ async fn a_session_that_is_deleted_is_asked_for_anew() {
     ));
     assert_eq!(asker.await.unwrap().0, 404);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_ends_no_wait_and_costs_no_burst() {
+    let scene = Scene::new(RUNNING);
+    scene.share.allow(Some(10.0));
+    let ids: Vec<_> = (0..20).map(|id| format!("id-{id}")).collect();
+    let askers: Vec<_> = ids.iter().map(|id| asking(&scene, id, 30)).collect();
+    pass(1).await;
+    let calls = scene.calls();
+    scene.memory.purge(None, 1);
+    pass(1).await;
+    assert!(scene.calls() - calls <= 6, "{}", scene.calls() - calls);
+    assert!(askers.iter().all(|asker| !asker.is_finished()));
+    scene.answers(Some((200, SUCCEEDED)));
+    pass(5).await;
+    for asker in askers {
+        assert_eq!(asker.await.unwrap().0, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_forgotten_is_not_told_when_the_time_is_over() {
+    let scene = Scene::new(RUNNING);
+    // No turn comes before the time is over.
+    scene.share.rest(Duration::from_secs(60)).await;
+    let asker = asking(&scene, "abc", 3);
+    pass(1).await;
+    scene.answers(Some((404, "{}")));
+    scene.memory.delete(&SessionKey::new(
+        0,
+        Operation::Liveness,
+        &SessionId::parse("abc").unwrap(),
+    ));
+    pass(3).await;
+    assert_eq!(asker.await.unwrap().0, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_known_is_told_when_the_time_is_over_and_azure_in_trouble() {
+    let scene = Scene::new(RUNNING);
+    let asker = asking(&scene, "abc", 5);
+    pass(1).await;
+    scene.answers(Some((0, "")));
+    pass(5).await;
+    let (status, waited, _) = asker.await.unwrap();
+    assert_eq!((status, waited), (200, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_asks_for_rest_is_left_alone_by_all_who_wait() {
+    let scene = Scene::new(RUNNING);
+    let askers = ["a", "b", "c"].map(|id| asking(&scene, id, 60));
+    pass(1).await;
+    scene.rests(Some(26));
+    scene.answers(Some((429, "{}")));
+    pass(2).await;
+    let calls = scene.calls();
+    pass(23).await;
+    assert!(scene.calls() - calls <= 2, "{} calls", scene.calls() - calls);
+    assert!(askers.iter().all(|asker| !asker.is_finished()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_poller_watches_for_ever() {
+    let scene = Scene::new(RUNNING);
+    let first = asking(&scene, "abc", 60);
+    pass(50).await;
+    let seated = scene.memory.table().pollers.values().next().map(Arc::downgrade).unwrap();
+    let second = asking(&scene, "abc", 60);
+    pass(15).await;
+    assert!(first.is_finished() && !second.is_finished());
+    assert!(seated.upgrade().is_none());
+    assert_eq!(pollers(&scene), 1);
+    scene.answers(Some((200, SUCCEEDED)));
+    pass(1).await;
+    assert!(second.is_finished());
+}
