@@ -2,9 +2,11 @@
 
 pub mod ask;
 mod flight;
+pub mod kept;
 pub mod key;
 pub mod life;
 pub mod memory;
+mod poller;
 pub mod prepared;
 pub mod read;
 pub mod recall;

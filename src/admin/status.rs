@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::answer::memory::Fill;
+use crate::answer::kept::Fill;
 use crate::azure::key::SlotStatus;
 use crate::state::{Failure, State};
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::kept::Entry;
 use super::key::Question;
 use super::life::Life;
-use super::memory::{Entry, Memory};
+use super::memory::Memory;
 use super::prepared::Prepared;
 use crate::error::Error;
 use crate::liveness::SessionId;

@@ -8,17 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
-use moka::sync::Cache as Kept;
+use moka::sync::Cache;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::flight::{Flight, Landing, Ticket};
+use super::kept::{Entry, Fill, Kept};
 use super::key::{Key, Question, SessionKey};
 use super::life::Life;
-use super::prepared::{Common, Prepared};
-use super::wait::Poller;
+use super::poller::Poller;
+use super::prepared::Prepared;
 use crate::liveness::{Operation, SessionId};
 use crate::metrics::Metrics;
 use crate::moment::Moment;
@@ -35,23 +35,11 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The memory of a running gateway.
 #[derive(Debug)]
 pub struct Memory {
-    kept: Kept<Key, Entry>,
-    created: Kept<SessionKey, Moment>,
+    kept: Kept,
+    created: Cache<SessionKey, Moment>,
     table: Mutex<Table>,
-    common: Mutex<Common>,
     draining: watch::Sender<bool>,
-    max_bytes: u64,
     metrics: Arc<Metrics>,
-}
-
-/// A kept answer.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// The answer.
-    pub answer: Arc<Prepared>,
-    /// How long it may be told, from when it came.
-    pub life: Duration,
-    spelling: Option<SessionId>,
 }
 
 /// What is on its way, and what must not be kept.
@@ -59,63 +47,13 @@ pub struct Entry {
 pub(super) struct Table {
     pub(super) flights: HashMap<Key, Flight>,
     pub(super) pollers: HashMap<Question, Arc<Poller>>,
-    deleted: Kept<SessionKey, ()>,
+    deleted: Cache<SessionKey, ()>,
     departures: u64,
-}
-
-/// What can be told of the memory.
-#[derive(Debug, Clone, Copy)]
-pub struct Fill {
-    /// Kept answers.
-    pub entries: u64,
-    /// Bytes that they take.
-    pub bytes: u64,
-    /// Most bytes that they may take.
-    pub max_bytes: u64,
-}
-
-/// An entry lives as long as it says, from whenever it is put in or replaced. Without the second rule one that replaces
-/// another would inherit its end.
-struct Lives;
-
-#[expect(clippy::disallowed_types, reason = "moka has a clock of its own, which is not asked here")]
-impl moka::Expiry<Key, Entry> for Lives {
-    fn expire_after_create(
-        &self,
-        _key: &Key,
-        entry: &Entry,
-        _now: std::time::Instant,
-    ) -> Option<Duration> {
-        Some(entry.life)
-    }
-
-    fn expire_after_update(
-        &self,
-        _key: &Key,
-        entry: &Entry,
-        _now: std::time::Instant,
-        _left: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(entry.life)
-    }
 }
 
 impl Memory {
     /// An empty memory for so many bytes of answers.
     pub fn new(max_bytes: u64, metrics: Arc<Metrics>) -> Self {
-        let evictions = metrics.cache_evictions_total.clone();
-        let kept = Kept::builder()
-            .max_capacity(max_bytes)
-            .weigher(|key: &Key, entry: &Entry| {
-                u32::try_from(entry.answer.weight(&key.id)).unwrap_or(u32::MAX)
-            })
-            .expire_after(Lives)
-            // A session is asked for again soon after it ended or never, so that the newest must find a place.
-            .eviction_policy(EvictionPolicy::lru())
-            .eviction_listener(move |_, _, cause| {
-                evictions.with_label_values(&[word(cause)]).inc();
-            })
-            .build();
         let table = Table {
             flights: HashMap::new(),
             pollers: HashMap::new(),
@@ -123,24 +61,22 @@ impl Memory {
             departures: 0,
         };
         Self {
-            kept,
+            kept: Kept::new(max_bytes, &metrics),
             created: remembered(),
             table: Mutex::new(table),
-            common: Mutex::default(),
             draining: watch::Sender::new(false),
-            max_bytes,
             metrics,
         }
     }
 
     /// Most bytes that it keeps.
     pub const fn max_bytes(&self) -> u64 {
-        self.max_bytes
+        self.kept.max_bytes
     }
 
     /// A kept answer, as old as it may be.
     pub fn recall(&self, question: &Question) -> Option<Entry> {
-        self.kept.get(&question.key).filter(|entry| entry.spelling == question.spelling)
+        self.kept.get(question)
     }
 
     /// Joins the flight for this question, is told its answer where that came less than so long ago, or begins one: then what is
@@ -172,7 +108,7 @@ impl Memory {
         life: Life,
     ) -> bool {
         let wanted = match life {
-            Life::Kept(life) => Ok(self.entry(question, answer, life)),
+            Life::Kept(life) => Ok(self.kept.entry(question, answer, life)),
             Life::Shared(_, reason) | Life::Told(reason) => Err(reason),
         };
         let key = &question.key;
@@ -190,20 +126,12 @@ impl Memory {
         self.metrics.cache_stores_total.with_label_values(&[result]).inc();
         let kept = wanted.is_ok();
         match wanted {
-            Ok(entry) => self.kept.insert(key.clone(), entry),
+            Ok(entry) => self.kept.insert(key, entry),
             // What Azure says now is no longer what was kept, unless it says nothing about the session.
-            Err(_) if ours && answer.is_about_the_session() && self.kept.contains_key(key) => {
-                self.kept.invalidate(key);
-            }
+            Err(_) if ours && answer.is_about_the_session() => drop(self.kept.remove(key)),
             Err(_) => {}
         }
         kept
-    }
-
-    fn entry(&self, question: &Question, answer: &Prepared, life: Duration) -> Entry {
-        let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = Arc::new(answer.compact(&mut common));
-        Entry { answer, life, spelling: question.spelling.clone() }
     }
 
     /// A flight is over, and nothing of it is to be shared any more.
@@ -242,12 +170,9 @@ impl Memory {
     pub fn purge(&self, session: Option<&SessionId>, resources: u32) -> u64 {
         let mut table = self.table();
         let Some(id) = session else {
-            self.kept.run_pending_tasks();
-            let count = self.kept.entry_count();
-            self.kept.invalidate_all();
             table.flights.clear();
             table.pollers.drain().for_each(|(_, poller)| poller.forgotten());
-            return count;
+            return self.kept.clear();
         };
         let twins = [Operation::Liveness, Operation::LivenessWithVerify];
         let sessions = (0..resources)
@@ -261,7 +186,7 @@ impl Memory {
         table.flights.remove(key);
         let asked_about = table.pollers.extract_if(|question, _| question.key == *key);
         asked_about.for_each(|(_, poller)| poller.forgotten());
-        self.kept.remove(key).is_some()
+        self.kept.remove(key)
     }
 
     /// A poller's work is done.
@@ -285,8 +210,7 @@ impl Memory {
 
     /// What can be told of it.
     pub fn fill(&self) -> Fill {
-        let (entries, bytes) = (self.kept.entry_count(), self.kept.weighted_size());
-        Fill { entries, bytes, max_bytes: self.max_bytes }
+        self.kept.fill()
     }
 
     /// Frees what has expired, for as long as the gateway runs: without traffic nothing else would.
@@ -301,7 +225,7 @@ impl Memory {
 
     /// Frees what has expired, and tells the metrics how full it is.
     pub fn sweep(&self) {
-        self.kept.run_pending_tasks();
+        self.kept.sweep();
         self.created.run_pending_tasks();
         self.table().deleted.run_pending_tasks();
         let Fill { entries, bytes, .. } = self.fill();
@@ -326,17 +250,7 @@ impl Memory {
 }
 
 /// Something about sessions, for as long as Azure has their data.
-fn remembered<V: Clone + Send + Sync + 'static>() -> Kept<SessionKey, V> {
-    let builder = Kept::builder().max_capacity(MOST_REMEMBERED).time_to_live(LONGEST);
+fn remembered<V: Clone + Send + Sync + 'static>() -> Cache<SessionKey, V> {
+    let builder = Cache::builder().max_capacity(MOST_REMEMBERED).time_to_live(LONGEST);
     builder.eviction_policy(EvictionPolicy::lru()).build()
-}
-
-/// The value of the metric label `cause`.
-const fn word(cause: RemovalCause) -> &'static str {
-    match cause {
-        RemovalCause::Expired => "expired",
-        RemovalCause::Explicit => "explicit",
-        RemovalCause::Replaced => "replaced",
-        RemovalCause::Size => "size",
-    }
 }

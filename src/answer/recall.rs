@@ -15,9 +15,10 @@ use tower::layer::layer_fn;
 use tower::{Layer, Service, ServiceExt as _};
 
 use super::flight::{Landing, Outcome, Ticket};
+use super::kept::Entry;
 use super::key::Question;
 use super::life::{Case, life};
-use super::memory::{Entry, Memory};
+use super::memory::Memory;
 use super::prepared::Prepared;
 use crate::call::Call;
 use crate::config::Cache;
@@ -69,6 +70,24 @@ pub enum Why {
 impl Told {
     const fn new(answer: Arc<Prepared>, how: How) -> Self {
         Self { answer, how, waited: false }
+    }
+
+    /// Whether it is a session that has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.answer.standing().is_some_and(|standing| !standing.has_ended())
+    }
+
+    pub(super) fn waited(self) -> Self {
+        Self { waited: true, ..self }
+    }
+
+    /// As those see it who did not ask themselves.
+    pub(super) fn collapsed(self) -> Self {
+        let how = match self.how {
+            How::Asked { .. } | How::Collapsed(_) => How::Collapsed(Why::Miss),
+            how => how,
+        };
+        Self { how, ..self }
     }
 }
 

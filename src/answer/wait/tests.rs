@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::advance;
 
