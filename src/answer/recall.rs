@@ -65,6 +65,8 @@ pub enum Why {
     Stale,
     /// The app wished for a fresh answer.
     Request,
+    /// Nothing is kept and nothing shared, by configuration.
+    Off,
 }
 
 impl Told {
@@ -84,7 +86,8 @@ impl Told {
     /// As those see it who did not ask themselves.
     pub(super) fn collapsed(self) -> Self {
         let how = match self.how {
-            How::Asked { .. } | How::Collapsed(_) => How::Collapsed(Why::Miss),
+            How::Asked { why: Why::Off, .. } => How::Collapsed(Why::Off),
+            How::Asked { .. } => How::Collapsed(Why::Miss),
             how => how,
         };
         Self { how, ..self }
@@ -140,7 +143,9 @@ where
             return Either::Left(ready(Err(Error::Internal)));
         };
         let mut why = Why::Miss;
-        if call.wishes.no_cache {
+        if self.terms.is_off() {
+            why = Why::Off;
+        } else if call.wishes.no_cache {
             why = Why::Request;
         } else if let Some(entry) = self.memory.recall(&question) {
             match self.terms.hit(entry) {
@@ -198,6 +203,10 @@ where
 }
 
 impl Terms {
+    const fn is_off(&self) -> bool {
+        self.cache.max_bytes == 0 && self.cache.running_ttl.is_zero()
+    }
+
     /// A kept answer, if it may still be told. The configuration may have become stricter since it was kept.
     fn hit(&self, entry: Entry) -> Option<Told> {
         let Cache { ttl, failed_ttl, .. } = self.cache;

@@ -98,6 +98,8 @@ fn status(how: How) -> HeaderValue {
         How::Asked { why: Why::Stale, stored: false } => "livegate; fwd=stale",
         How::Asked { why: Why::Request, stored: true } => "livegate; fwd=request; stored",
         How::Asked { why: Why::Request, stored: false } => "livegate; fwd=request",
+        How::Asked { why: Why::Off, .. } => "livegate; fwd=bypass",
+        How::Collapsed(Why::Off) => "livegate; fwd=bypass; collapsed",
         How::Collapsed(Why::Miss) => "livegate; fwd=miss; collapsed",
         How::Collapsed(Why::Stale) => "livegate; fwd=stale; collapsed",
         How::Collapsed(Why::Request) => "livegate; fwd=request; collapsed",
@@ -114,6 +116,7 @@ const fn word(how: How) -> &'static str {
     match how {
         How::Hit(_) => "hit",
         How::Shared => "shared",
+        How::Asked { why: Why::Off, .. } | How::Collapsed(Why::Off) => "disabled",
         How::Asked { why: Why::Request, .. } => "bypass",
         How::Asked { .. } => "miss",
         How::Collapsed(_) => "collapsed",

@@ -150,6 +150,10 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
                 "  # {title}\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{id} {key}\n"
             ));
         }
+        let (_, running) = traffic::SESSIONS[4];
+        say(format_args!(
+            "  # held until the session ends, or for 5 seconds\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{running} {key} -H 'Prefer: wait=5'\n"
+        ));
         let preview = "face/v1.2-preview.1/detectLiveness/singleModal/sessions";
         let (_, id) = traffic::SESSIONS[0];
         say(format_args!(

@@ -44,6 +44,8 @@ fn how_an_answer_was_come_by_is_told_in_the_words_of_rfc_9211() {
         (How::Asked { why: Why::Stale, stored: false }, "livegate; fwd=stale", "miss"),
         (How::Asked { why: Why::Request, stored: true }, "livegate; fwd=request; stored", "bypass"),
         (How::Asked { why: Why::Request, stored: false }, "livegate; fwd=request", "bypass"),
+        (How::Asked { why: Why::Off, stored: false }, "livegate; fwd=bypass", "disabled"),
+        (How::Collapsed(Why::Off), "livegate; fwd=bypass; collapsed", "disabled"),
         (How::Collapsed(Why::Miss), "livegate; fwd=miss; collapsed", "collapsed"),
         (How::Collapsed(Why::Stale), "livegate; fwd=stale; collapsed", "collapsed"),
         (How::Collapsed(Why::Request), "livegate; fwd=request; collapsed", "collapsed"),

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::azure::{DEAD_TOKEN, absent, cut_off, ended, error, ok, result, running, succeeded};
 use super::stage::{MISS, STORED, Stage, cache_status, hit, preview, session, told, ttl};
+use crate::support::http::Request;
 
 /// A preview's session with a result, that was created so long ago, or that does not say when.
 fn result_available(expired: bool, age: Option<SignedDuration>) -> String {
@@ -186,9 +187,12 @@ fn a_memory_of_no_size_keeps_nothing() {
     let path = session("abc");
     stage.azure.says(&path, ok(&succeeded("abc")));
     for calls in 1..=3 {
-        told(&stage.get(&path), 200, MISS);
+        told(&stage.get(&path), 200, "livegate; fwd=bypass");
         assert_eq!(stage.azure.calls(&path), calls);
     }
+    let metrics = Request::get("/metrics").send(stage.gateway.admin).text();
+    let counted = "livegate_cache_requests_total{outcome=\"disabled\",route=\"session\"} 3";
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[test]
