@@ -95,18 +95,21 @@ fn metrics(state: &State) -> Response<Body> {
 /// Forgets one session, or all. A query that is misspelt must not empty the memory.
 fn purge(state: &State, query: &str) -> Response<Body> {
     let mut fields = form_urlencoded::parse(query.as_bytes());
-    let session = match (fields.next(), fields.next()) {
-        (None, _) => None,
-        (Some((key, id)), None) if key == "session" && SessionId::parse(&id).is_some() => {
-            SessionId::parse(&id)
-        }
-        _ => {
-            let rule = "the query is session=ID, or nothing for all sessions\n".to_owned();
-            return text(StatusCode::BAD_REQUEST, TEXT, rule);
-        }
+    let forgotten = match (fields.next(), fields.next()) {
+        (None, _) => state.purge(None),
+        (Some((key, id)), None) if key == "session" => match SessionId::parse(&id) {
+            Some(id) if id.as_str() == "all" => state.purge(None),
+            Some(id) => state.purge(Some(&id)),
+            None => return misspelt(),
+        },
+        _ => return misspelt(),
     };
-    let forgotten = state.purge(session.as_ref());
     text(StatusCode::OK, TEXT, format!("kept answers that were forgotten: {forgotten}\n"))
+}
+
+fn misspelt() -> Response<Body> {
+    let rule = "the query is session=ID, or session=all or nothing for all sessions\n".to_owned();
+    text(StatusCode::BAD_REQUEST, TEXT, rule)
 }
 
 fn text(status: StatusCode, kind: &'static str, content: String) -> Response<Body> {

@@ -114,9 +114,12 @@ fn a_purge_forgets_one_session_or_all() {
     for path in &paths {
         hit(&stage.get(path));
     }
-    assert_eq!(purge(""), 200);
-    for path in &paths {
-        told(&stage.get(path), 200, STORED);
+    assert_eq!(purge("?session=a%20b"), 400);
+    for all in ["", "?session=all"] {
+        assert_eq!(purge(all), 200);
+        for path in &paths {
+            told(&stage.get(path), 200, STORED);
+        }
     }
 }
 
