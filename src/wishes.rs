@@ -63,8 +63,19 @@ impl Wishes {
 /// The members of a list over all of a field's lines, without their parameters.
 fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let members = lines.flat_map(|line| line.split(|byte| *byte == b','));
-    members.map(|item| item.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii())
+    let members = lines.flat_map(|line| split(line, b','));
+    members.map(|item| split(item, b';').next().unwrap_or_default().trim_ascii())
+}
+
+/// RFC 9110 §5.6.4: what stands between quotes separates nothing.
+fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |byte| {
+        let was_escaped = escaped;
+        escaped = quoted && !was_escaped && *byte == b'\\';
+        quoted ^= *byte == b'"' && !was_escaped;
+        *byte == separator && !quoted
+    })
 }
 
 /// The value of `name=value` or `name="value"`.
@@ -128,6 +139,8 @@ mod tests {
             ("wait", None),
             ("waits=5", None),
             ("enrich=none", None),
+            ("x=\"a, wait=5, b\"", None),
+            ("x=\"a\\\", wait=5\", wait=6", Some(6)),
         ] {
             assert_eq!(wait(&[("prefer", value)]), seconds, "{value}");
         }
