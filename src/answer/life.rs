@@ -10,9 +10,6 @@ use crate::liveness::session::Standing;
 /// Azure deletes a session's data 48 hours after its creation (Face API; the data and privacy page of the service).
 const LONGEST: Duration = Duration::from_secs(48 * 3600);
 
-/// Longest time that «there is no such session» is told again: a new one may appear at any moment.
-pub(super) const LONGEST_ABSENCE: Duration = Duration::from_secs(1);
-
 /// Longest content that is told again, in bytes: a hundred times what a session has.
 const LONGEST_CONTENT: usize = 256 << 10;
 
@@ -66,9 +63,7 @@ pub fn life(case: Case, cache: &Cache) -> Life {
         (StatusCode::OK, Some(Standing::Pending | Standing::Decided)) => shared("not_terminal"),
         (StatusCode::OK, Some(Standing::Unknown)) => shared("unknown_state"),
         (StatusCode::OK, Some(Standing::Unreadable) | None) => Life::Told("undecodable"),
-        (StatusCode::NOT_FOUND, _) => {
-            Life::Shared(cache.running_ttl.min(LONGEST_ABSENCE), "error_status")
-        }
+        // That there is no such session is not told again either: a new one may appear at any moment.
         _ => Life::Told("error_status"),
     }
 }
@@ -101,7 +96,7 @@ mod tests {
             (200, Some(Standing::Pending), Life::Shared(running, "not_terminal")),
             (200, Some(Standing::Unknown), Life::Shared(running, "unknown_state")),
             (200, Some(Standing::Unreadable), Life::Told("undecodable")),
-            (404, None, Life::Shared(running, "error_status")),
+            (404, None, Life::Told("error_status")),
             (429, None, Life::Told("error_status")),
             (500, None, Life::Told("error_status")),
             (204, None, Life::Told("error_status")),
@@ -119,13 +114,6 @@ mod tests {
         assert_eq!(decide(47 * HOUR + HOUR / 2), Life::Kept(HOUR / 2));
         assert_eq!(decide(48 * HOUR), Life::Shared(CACHE.running_ttl, "no_store"));
         assert_eq!(decide(Duration::MAX), Life::Shared(CACHE.running_ttl, "no_store"));
-    }
-
-    #[test]
-    fn an_absence_is_told_for_a_second_at_most() {
-        let patient = Cache { running_ttl: Duration::from_secs(60), ..CACHE };
-        let told = life(case(404, None), &patient);
-        assert_eq!(told, Life::Shared(Duration::from_secs(1), "error_status"));
     }
 
     #[test]

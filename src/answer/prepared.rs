@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::key::Question;
-use super::life::LONGEST_ABSENCE;
 use crate::headers;
 use crate::liveness::session::{Facts, Standing, read};
 use crate::liveness::{ApiVersion, SessionId};
@@ -88,11 +87,9 @@ impl Prepared {
         readable || self.status == StatusCode::NOT_FOUND
     }
 
-    /// Whether it came less than so long ago; that there is no such session is told for a second at most.
+    /// Whether it came less than so long ago.
     pub(super) fn is_younger(&self, than: Duration) -> bool {
-        let absent = self.status == StatusCode::NOT_FOUND;
-        let limit = if absent { than.min(LONGEST_ABSENCE) } else { than };
-        Moment::now().since(self.fetched) < limit
+        Moment::now().since(self.fetched) < than
     }
 
     /// Seconds that Azure asked to wait.
