@@ -55,7 +55,7 @@ fn look_up(bencher: Bencher<'_, '_>, sessions: usize) {
 fn whole_way(bencher: Bencher<'_, '_>, sessions: usize) {
     let runtime = runtime();
     let state = state();
-    runtime.block_on(stage::fill(&state.memory, sessions));
+    runtime.block_on(stage::fill(&state.lasting.memory, sessions));
     let front = state.way.load().front.clone();
     let mut next = order(sessions);
     let request = || {

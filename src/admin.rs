@@ -85,7 +85,7 @@ fn known(path: &str) -> bool {
 }
 
 fn metrics(state: &State) -> Response<Body> {
-    state.memory.sweep();
+    state.lasting.sweep();
     match state.metrics.text() {
         Ok(metrics) => text(StatusCode::OK, METRICS, metrics),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),

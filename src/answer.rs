@@ -1,15 +1,21 @@
 //! The middle room: questions and answers about liveness. It speaks no HTTP of its own and knows no connection.
 
 pub mod ask;
+pub mod counted;
+pub mod digest;
 mod flight;
+mod gate;
 pub mod kept;
 pub mod key;
+pub mod lasting;
 pub mod life;
 pub mod memory;
 mod poller;
 pub mod prepared;
 pub mod read;
 pub mod recall;
+pub mod register;
+pub mod reported;
 #[cfg(test)]
 mod scene;
 pub mod tell;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Sleep, sleep};
 
 use crate::error::{Defect, Error};
@@ -33,6 +34,7 @@ pub enum Body {
 pub struct Stream {
     inner: Source,
     left: u64,
+    watcher: Option<UnboundedSender<Bytes>>,
     deadline: Pin<Box<Sleep>>,
 }
 
@@ -57,7 +59,20 @@ impl Body {
         if inner.is_end_stream() || inner.size_hint().exact() == Some(0) {
             return Self::Empty;
         }
-        Self::Stream(Box::new(Stream { inner, left: limit, deadline: Box::pin(sleep(time)) }))
+        let deadline = Box::pin(sleep(time));
+        Self::Stream(Box::new(Stream { inner, left: limit, watcher: None, deadline }))
+    }
+
+    /// What passes, for one who looks at it without holding it up. It ends when the body does, also where that breaks off.
+    pub fn watch(&mut self) -> UnboundedReceiver<Bytes> {
+        let (watcher, seen) = unbounded_channel();
+        match self {
+            Self::Empty => {}
+            // Nobody can have left yet.
+            Self::Whole(bytes) => drop(watcher.send(bytes.clone())),
+            Self::Stream(stream) => stream.watcher = Some(watcher),
+        }
+        seen
     }
 }
 
@@ -117,7 +132,10 @@ impl Stream {
             // Trailers carry nothing that the contract names, and could carry what must not pass.
             Some(Ok(frame)) => Poll::Ready(frame.into_data().ok().map(|data| self.admit(data))),
             Some(Err(error)) => Poll::Ready(Some(Err(self.inner.broke(BodyError::Broken(error))))),
-            None => Poll::Ready(None),
+            None => {
+                self.watcher = None;
+                Poll::Ready(None)
+            }
         }
     }
 
@@ -125,6 +143,8 @@ impl Stream {
         match self.left.checked_sub(data.len() as u64) {
             Some(left) => {
                 self.left = left;
+                // Whoever has seen enough has left.
+                self.watcher.take_if(|watcher| watcher.send(data.clone()).is_err());
                 Ok(Frame::data(data))
             }
             None => Err(self.inner.broke(BodyError::TooLarge)),

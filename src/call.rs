@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Response};
 use crate::body::Body;
 use crate::config::App;
 use crate::headers::Heard;
-use crate::liveness::{Resource, Route};
+use crate::liveness::{Resource, Route, SessionId};
 use crate::wishes::Wishes;
 
 /// What an app asks, once it is known who asks and what it means. Only the row that authenticates makes one.
@@ -27,6 +27,33 @@ pub struct Call {
     pub body: Body,
 }
 
+/// What an app may do, once it is known who asks.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are calls, and a box would cost each of them"
+)]
+pub enum Admitted {
+    /// It asks for one of Azure's resources.
+    Call(Call),
+    /// It tells what its client reported.
+    Registration(Registration),
+}
+
+/// Longest content of a registration, in bytes.
+pub const LONGEST_REGISTRATION: u64 = 4 << 10;
+
+/// What an app tells of a session: the digest that its client reported.
+#[derive(Debug)]
+pub struct Registration {
+    /// Who tells it.
+    pub app: Arc<App>,
+    /// Of which session.
+    pub session: SessionId,
+    /// The content, as it comes.
+    pub body: Body,
+}
+
 /// What comes back: the answer, and how the memory had part in it.
 #[derive(Debug)]
 pub struct Reply {
@@ -36,7 +63,16 @@ pub struct Reply {
     pub cache: &'static str,
 }
 
-/// What a request means: the route, the resource, and the page of a list.
+/// What a request means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// One of Azure's resources.
+    Face(Target),
+    /// The gateway's own: the digest that the client of this session reported.
+    ClientDigest(SessionId),
+}
+
+/// What is asked of Azure: the route, the resource, and the page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// What an app must have been granted.
@@ -75,6 +111,34 @@ impl Target {
     /// The value of the metric label `route`.
     pub fn label(&self) -> &'static str {
         self.route.label(self.resource.operation())
+    }
+}
+
+impl Admitted {
+    /// Who asks.
+    pub const fn app(&self) -> &Arc<App> {
+        match self {
+            Self::Call(call) => &call.app,
+            Self::Registration(registration) => &registration.app,
+        }
+    }
+}
+
+impl Meaning {
+    /// What an app must have been granted. Who may read a session may tell what its client reported.
+    pub const fn route(&self) -> Route {
+        match self {
+            Self::Face(target) => target.route,
+            Self::ClientDigest(_) => Route::Session,
+        }
+    }
+
+    /// The value of the metric label `route`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Face(target) => target.label(),
+            Self::ClientDigest(_) => "client_digest",
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub use self::files::Watched;
 pub use self::mistake::{Mistake, Mistakes};
 pub use self::tls::provider;
 use crate::liveness::Route;
+use crate::liveness::verdict::Mode;
 use crate::secret::Secret;
 
 /// A checked configuration.
@@ -140,6 +141,22 @@ pub struct App {
     pub routes: HashSet<Route>,
     /// Whether its `Cache-Control: no-cache` costs a call to Azure; if not, it is ignored.
     pub allow_no_cache: bool,
+    /// What it gets of verdicts about its clients' digests.
+    pub digest: Mode,
+}
+
+/// An app that nobody is yet: it has no token and may do nothing.
+impl Default for App {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            tokens: Vec::new(),
+            upstream: 0,
+            routes: HashSet::new(),
+            allow_no_cache: true,
+            digest: Mode::default(),
+        }
+    }
 }
 
 /// What came of reading a configuration.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use crate::liveness::Route;
+use crate::liveness::verdict::Verdict;
 
 /// An exchange that livegate itself must answer, in the shape of Azure's own errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,17 @@ pub enum Error {
     /// The request's body broke off. Nobody is there to hear it, but it is counted.
     #[error("The request's body broke off.")]
     BodyBroken,
+    /// Another digest was registered for the same attempt.
+    #[error("Another digest was registered for this attempt, and the first one stands.")]
+    DigestConflict,
+    /// What the app's client reported contradicts what Azure tells, and the app's mode refuses that.
+    #[error("{}", .0.contradiction())]
+    DigestMismatch(Verdict),
+    /// The app reported nothing, and its mode requires a digest.
+    #[error(
+        "This app must give the digest that its client reported, with the request or before it."
+    )]
+    DigestRequired(Verdict),
     /// Azure refused the key that the gateway holds.
     #[error("The Face resource refused the gateway's key.")]
     UpstreamUnauthorized,
@@ -150,6 +162,9 @@ impl Error {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::LengthTooLarge | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::DigestConflict => StatusCode::CONFLICT,
+            Self::DigestMismatch(_) => StatusCode::PRECONDITION_FAILED,
+            Self::DigestRequired(_) => StatusCode::PRECONDITION_REQUIRED,
             Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -175,6 +190,9 @@ impl Error {
             Self::UriTooLong => "UriTooLong",
             Self::LengthTooLarge | Self::BodyTooLarge => "RequestTooLarge",
             Self::BodyTooSlow => "RequestTimeout",
+            Self::DigestConflict => "DigestConflict",
+            Self::DigestMismatch(_) => "DigestMismatch",
+            Self::DigestRequired(_) => "DigestRequired",
             Self::UpstreamUnauthorized => "UpstreamUnauthorized",
             Self::UpstreamInvalidResponse(_) => "UpstreamInvalidResponse",
             Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => "UpstreamUnavailable",
@@ -202,6 +220,14 @@ impl Error {
             Self::Unreachable(Unreachable::Reset) => Some("connection_terminated"),
             Self::UpstreamTimeout => Some("http_response_timeout"),
             Self::Internal => Some("proxy_internal_error"),
+            _ => None,
+        }
+    }
+
+    /// The verdict for which it was refused.
+    pub const fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Self::DigestMismatch(verdict) | Self::DigestRequired(verdict) => Some(*verdict),
             _ => None,
         }
     }

@@ -9,9 +9,10 @@ use http::{HeaderValue, Response};
 use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 
+use crate::answer::register::Register;
 use crate::answer::{Audits, Sessions};
 use crate::body::Body;
-use crate::call::{Call, Reply};
+use crate::call::{Admitted, Call, Reply};
 use crate::error::Error;
 use crate::headers::CACHE_STATUS;
 use crate::liveness::Route;
@@ -26,6 +27,8 @@ pub struct Rooms {
     pub audits: Audits,
     /// Beside them: what streams.
     pub relay: Relay,
+    /// Beside them too: what apps' clients reported.
+    pub register: Register,
 }
 
 /// The fork.
@@ -41,7 +44,7 @@ impl Fork {
     }
 }
 
-impl Service<Call> for Fork {
+impl Service<Admitted> for Fork {
     type Response = Reply;
     type Error = Error;
     type Future = Either<
@@ -53,9 +56,15 @@ impl Service<Call> for Fork {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> Self::Future {
-        let Some(rooms) = self.rooms.get(call.app.upstream) else {
+    fn call(&mut self, admitted: Admitted) -> Self::Future {
+        let Some(rooms) = self.rooms.get(admitted.app().upstream) else {
             return Either::Left(Either::Left(ready(Err(Error::Internal))));
+        };
+        let call = match admitted {
+            Admitted::Call(call) => call,
+            Admitted::Registration(registration) => {
+                return Either::Right(rooms.register.clone().oneshot(registration).boxed());
+            }
         };
         let reply = match call.target.route {
             Route::Session => {

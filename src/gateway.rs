@@ -124,7 +124,7 @@ impl Gateway {
             Admin(Arc::clone(&self.state)),
         ));
         let watching = tokio::spawn(reload::watch(Arc::clone(&self.state), self.hangup));
-        let tending = tokio::spawn(Arc::clone(&self.state.memory).tend());
+        let tending = tokio::spawn(Arc::clone(&self.state.lasting).tend());
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
         self.state.drain();

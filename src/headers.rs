@@ -14,10 +14,18 @@ use http::header::{
 };
 use uuid::Uuid;
 
+use crate::liveness::verdict::Verdict;
+
 /// What every SDK of Azure's sends its key in.
 pub const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
 /// How a memory had part in an answer (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// What was decided.
+pub const LIVENESS_DECISION: HeaderName = HeaderName::from_static("liveness-decision");
+/// Whether the client's digest is the deciding attempt's.
+pub const LIVENESS_DIGEST: HeaderName = HeaderName::from_static("liveness-digest");
+/// Whether it was verified against the expected picture.
+pub const LIVENESS_VERIFY_IMAGE: HeaderName = HeaderName::from_static("liveness-verify-image");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const MS_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -62,9 +70,9 @@ const NOT_TOWARDS_APP: [HeaderName; 21] = [
     LOCATION,
     HeaderName::from_static("x-ms-original-url"),
     // The gateway's own verdicts: nobody else gives them.
-    HeaderName::from_static("liveness-decision"),
-    HeaderName::from_static("liveness-digest"),
-    HeaderName::from_static("liveness-verify-image"),
+    LIVENESS_DECISION,
+    LIVENESS_DIGEST,
+    LIVENESS_VERIFY_IMAGE,
 ];
 
 /// Fields of an answer that belong to one exchange: told to the app whose exchange it was, and to no other. hyper
@@ -101,6 +109,15 @@ const LONGEST_FOR_ALL: usize = 512;
 /// Fields of which no two answers have the same value.
 const UNIQUE: [HeaderName; 2] =
     [HeaderName::from_static("apim-request-id"), HeaderName::from_static("x-ms-request-id")];
+
+/// A verdict as the value of `Liveness-Digest`.
+pub fn verdict(verdict: Verdict) -> HeaderValue {
+    let word = HeaderValue::from_static(verdict.as_str());
+    match verdict.attempt() {
+        Some(_) => HeaderValue::try_from(verdict.to_string()).unwrap_or(word),
+        None => word,
+    }
+}
 
 /// Whether a field of an answer belongs to one exchange.
 pub fn of_one_exchange(name: &HeaderName) -> bool {

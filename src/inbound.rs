@@ -8,7 +8,7 @@ pub mod rescue;
 use http::{Method, Request};
 
 use crate::body::Body;
-use crate::call::Target;
+use crate::call::Meaning;
 use crate::error::Error;
 use crate::liveness::Route;
 
@@ -17,7 +17,7 @@ use crate::liveness::Route;
 #[derive(Debug)]
 pub struct Exchange {
     request: Request<Body>,
-    target: Result<Target, Error>,
+    meaning: Result<Meaning, Error>,
 }
 
 impl Exchange {
@@ -26,12 +26,12 @@ impl Exchange {
         if !matches!(*self.request.method(), Method::GET | Method::HEAD) {
             return None;
         }
-        let session = matches!(&self.target, Ok(target) if target.route == Route::Session);
+        let session = matches!(&self.meaning, Ok(meaning) if meaning.route() == Route::Session);
         Some(if session { "livegate; fwd=miss" } else { "livegate; fwd=bypass" })
     }
 
     /// The value of the metric label `route`.
     fn label(&self) -> &'static str {
-        self.target.as_ref().map_or("other", Target::label)
+        self.meaning.as_ref().map_or("other", Meaning::label)
     }
 }

@@ -3,10 +3,12 @@
 //! This is floor 0 of the house (see `docs/ARCHITECTURE.md`): everything above may speak these words,
 //! and nothing here knows of sockets, tasks or configuration.
 
-mod decision;
+pub mod decision;
+pub mod digest;
 pub mod operation;
 pub mod resource;
 pub mod session;
+pub mod verdict;
 pub mod version;
 
 pub use operation::{Operation, Route};

@@ -22,6 +22,11 @@ const REQUEST_SECONDS: &[f64] = &[
 const UPSTREAM_SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
 
+/// Attempts. v1.3-preview.1 allows 3 at most.
+const ATTEMPTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0];
+
+const TENTHS: &[f64] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:ident $([$($label:literal),+])? $(@ $buckets:expr)?;)+) => {
         /// Handles to every family. The field's name, behind `livegate_`, is the metric's name.
@@ -87,6 +92,28 @@ metrics! {
     cache_entries: IntGauge;
     /// Bytes that the kept answers take.
     cache_weight_bytes: IntGauge;
+    /// Attempts of people in front of a camera, each once in its life, by what was decided.
+    liveness_attempts_total: IntCounterVec["operation", "model_version", "decision", "identical"];
+    /// Attempts that failed, each once, by the code of their error.
+    liveness_attempt_errors_total: IntCounterVec["operation", "error_code"];
+    /// Sessions, each once, at the first sight of their end.
+    liveness_sessions_total: IntCounterVec["operation", "status"];
+    /// Attempts that a session needed, where the api-version tells how many.
+    liveness_session_attempts: HistogramVec["operation"] @ ATTEMPTS;
+    /// How sure the service is that it was the person of the picture, each attempt once, from 0 to 1.
+    liveness_verify_confidence_ratio: HistogramVec["identical"] @ TENTHS;
+    /// Attempts that the service thinks are abuse, each once.
+    liveness_abuse_flags_total: IntCounterVec["operation"];
+    /// What is odd about a session, once for each session and signal.
+    liveness_signals_total: IntCounterVec["signal"];
+    /// What is remembered so that it is counted once.
+    liveness_dedupe_entries: IntGauge;
+    /// What is not remembered any more; by size means that something may be counted twice.
+    liveness_dedupe_evictions_total: IntCounterVec["cause"];
+    /// Comparisons of clients' digests, once for each session, attempt and digest.
+    digest_checks_total: IntCounterVec["operation", "verdict", "mode"];
+    /// Comparisons of the pictures that were verified against, once for each attempt and picture.
+    verify_image_checks_total: IntCounterVec["verdict"];
     /// How callers showed who they are, and what came of it.
     app_auth_total: IntCounterVec["method", "result"];
     /// Answers by app.

@@ -1,7 +1,9 @@
 //! Passes on what streams, beside the stairs: creating a session with its picture, session images, deletes, lists.
 //!
-//! No request is read and nothing rebuilt: Microsoft's own samples send forms that no specification has, and Azure
-//! takes them. What the memory must know is noted on the way: which session was created, and which deleted.
+//! Nothing is rebuilt: Microsoft's own samples send forms that no specification has, and Azure takes them. What must be
+//! known is noted on the way: which session was created, with which picture, and which was deleted.
+
+mod picture;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use tokio::time::timeout;
 use tower::{Service, ServiceExt as _};
 
 use crate::answer::key::{Question, SessionKey};
-use crate::answer::memory::Memory;
+use crate::answer::lasting::Lasting;
 use crate::azure::{Azure, Sender};
 use crate::body::{Body, BodyError, Source};
 use crate::call::{Ask, Call};
@@ -26,13 +28,14 @@ use crate::headers::towards_app;
 use crate::liveness::{Operation, Route, SessionId};
 use crate::metrics::Metrics;
 use crate::moment::Moment;
+use picture::Picture;
 
 /// Passes calls to Azure and answers back, frame by frame.
 #[derive(Debug, Clone)]
 pub struct Relay {
     sender: Sender,
     azure: Arc<Azure>,
-    memory: Arc<Memory>,
+    lasting: Arc<Lasting>,
     stream_timeout: Duration,
     metrics: Arc<Metrics>,
 }
@@ -50,11 +53,11 @@ impl Relay {
     pub const fn new(
         sender: Sender,
         azure: Arc<Azure>,
-        memory: Arc<Memory>,
+        lasting: Arc<Lasting>,
         stream_timeout: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { sender, azure, memory, stream_timeout, metrics }
+        Self { sender, azure, lasting, stream_timeout, metrics }
     }
 
     /// Asks Azure, and waits for the answer's head for so long.
@@ -71,10 +74,16 @@ impl Relay {
 
     /// A create is answered after its content has come in, which has a deadline of its own. Its answer is small, and read
     /// for the session's id: from v1.2 on only the create tells when a session began.
-    async fn create(self, ask: Ask, operation: Option<Operation>) -> Result<Response<Body>, Error> {
+    async fn create(
+        self,
+        mut ask: Ask,
+        operation: Option<Operation>,
+    ) -> Result<Response<Body>, Error> {
         let limit = self.azure.timeout + self.stream_timeout;
-        let (memory, resource) = (Arc::clone(&self.memory), self.azure.share.number);
+        let (lasting, resource) = (Arc::clone(&self.lasting), self.azure.share.number);
         let begun = Moment::now();
+        let verify = operation == Some(Operation::LivenessWithVerify);
+        let picture = if verify { Picture::watch(&ask.headers, &mut ask.body) } else { None };
         let answer = self.send(ask, limit).await?;
         if !answer.status().is_success() {
             return Ok(answer);
@@ -84,7 +93,11 @@ impl Relay {
         let created = serde_json::from_slice::<Created<'_>>(&body).ok();
         let id = created.and_then(|created| SessionId::parse(&created.session_id));
         if let Some((operation, id)) = operation.zip(id) {
-            memory.created(SessionKey::new(resource, operation, &id), begun);
+            let hash = match picture {
+                Some(picture) => picture.hash().await,
+                None => None,
+            };
+            lasting.memory.created(SessionKey::new(resource, operation, &id), begun, hash);
         }
         Ok(Response::from_parts(parts, Body::from(body)))
     }
@@ -93,10 +106,11 @@ impl Relay {
     /// the answer.
     async fn delete(self, ask: Ask, session: SessionKey) -> Result<Response<Body>, Error> {
         self.metrics.cache_purges_total.with_label_values(&["delete"]).inc();
-        let mut deletion = Deletion::begin(Arc::clone(&self.memory), session);
+        let mut deletion = Deletion::begin(Arc::clone(&self.lasting), session);
         let limit = self.azure.timeout;
         let answer = self.send(ask, limit).await;
         deletion.refused = refused(&answer);
+        deletion.done = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
         answer
     }
 }
@@ -114,23 +128,30 @@ fn refused(outcome: &Result<Response<Body>, Error>) -> bool {
 /// A deletion under way. Once Azure may have heard of it nothing of the session is kept any more, also where the app leaves
 /// or the answer is lost; only Azure's own refusal takes that back.
 struct Deletion {
-    memory: Arc<Memory>,
+    lasting: Arc<Lasting>,
     session: SessionKey,
     refused: bool,
+    done: bool,
 }
 
 impl Deletion {
-    fn begin(memory: Arc<Memory>, session: SessionKey) -> Self {
-        memory.delete(&session);
-        Self { memory, session, refused: false }
+    fn begin(lasting: Arc<Lasting>, session: SessionKey) -> Self {
+        lasting.memory.delete(&session);
+        Self { lasting, session, refused: false, done: false }
     }
 }
 
 impl Drop for Deletion {
     fn drop(&mut self) {
-        self.memory.delete(&self.session);
-        if self.refused {
-            self.memory.undelete(&self.session);
+        let Self { lasting, session, refused, done } = self;
+        lasting.memory.delete(session);
+        if *refused {
+            lasting.memory.undelete(session);
+        } else {
+            lasting.deleted(session);
+        }
+        if *done {
+            lasting.counted.deleted(session);
         }
     }
 }

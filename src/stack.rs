@@ -13,9 +13,11 @@ use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, service_fn};
 
 use crate::answer::ask::ask;
-use crate::answer::memory::Memory;
+use crate::answer::digest::digest;
+use crate::answer::lasting::Lasting;
 use crate::answer::read::read;
 use crate::answer::recall::{Terms, recall};
+use crate::answer::register::Register;
 use crate::answer::tell::tell;
 use crate::answer::wait::wait;
 use crate::answer::{Audits, Sessions};
@@ -41,7 +43,7 @@ pub type Front = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 pub fn stack(
     config: &Config,
     upstreams: &[Arc<Azure>],
-    memory: &Arc<Memory>,
+    lasting: &Arc<Lasting>,
     metrics: &Arc<Metrics>,
 ) -> Front {
     let apps = Arc::new(Apps::new(&config.apps));
@@ -57,27 +59,40 @@ pub fn stack(
         // Before anything is told or asked: strangers learn nothing and cost nothing.
         .layer(authenticate(apps, Arc::clone(metrics)));
     let rooms = upstreams.iter().map(|azure| {
-        let cache = Cache { max_bytes: memory.max_bytes(), ..config.cache };
+        let cache = Cache { max_bytes: lasting.memory.max_bytes(), ..config.cache };
         let terms = Terms { share: Arc::clone(&azure.share), cache, patience: azure.timeout };
         let sender = sender(azure, metrics);
+        let asker = asker(sender.clone(), azure, metrics);
         Rooms {
-            sessions: sessions(asker(sender.clone(), azure, metrics), memory, terms),
-            audits: audits(asker(sender.clone(), azure, metrics)),
-            relay: relay(sender, azure, memory, config.server, metrics),
+            sessions: sessions(asker.clone(), azure, lasting, terms, metrics),
+            audits: audits(asker),
+            relay: relay(sender, azure, lasting, config.server, metrics),
+            register: Register::new(Arc::clone(lasting), azure.share.number),
         }
     });
     Front::new(rows.service(Fork::new(rooms)))
 }
 
 /// The middle room, for sessions. One unit is a question about a session.
-fn sessions(asker: Asker, memory: &Arc<Memory>, terms: Terms) -> Sessions {
+fn sessions(
+    asker: Asker,
+    azure: &Azure,
+    lasting: &Arc<Lasting>,
+    terms: Terms,
+    metrics: &Arc<Metrics>,
+) -> Sessions {
+    let (memory, resource) = (&lasting.memory, azure.share.number);
+    let (counting, upstream) = (Arc::clone(lasting), Arc::clone(&azure.name));
     let reader = ServiceBuilder::new()
-        // Next to Azure, so that nothing above keeps a dead token or lets it out.
-        .layer(read())
+        // Next to Azure, so that nothing above keeps a dead token or lets it out, and what is kept is counted once.
+        .layer(read(counting, Arc::clone(metrics), upstream, resource))
         .layer(ask());
     let rows = ServiceBuilder::new()
-        // Outermost: what is below it is shared by all who ask.
+        // Outermost: what is below it has nothing to do with what the app has already.
         .layer(tell())
+        // Outside of all that is shared, since a verdict is about what one request gives; inside of tell, so that what is
+        // refused is not told as unchanged.
+        .layer(digest(Arc::clone(lasting), resource))
         // Outside of the memory, so that a session that ended meanwhile is not waited for.
         .layer(wait(Arc::clone(memory), Arc::clone(&terms.share)))
         // Outside of reading, so that what is kept is ready to be told.
@@ -94,12 +109,12 @@ fn audits(asker: Asker) -> Audits {
 fn relay(
     sender: Sender,
     azure: &Arc<Azure>,
-    memory: &Arc<Memory>,
+    lasting: &Arc<Lasting>,
     server: Server,
     metrics: &Arc<Metrics>,
 ) -> Relay {
-    let (azure, memory) = (Arc::clone(azure), Arc::clone(memory));
-    Relay::new(sender, azure, memory, server.stream_timeout, Arc::clone(metrics))
+    let (azure, lasting) = (Arc::clone(azure), Arc::clone(lasting));
+    Relay::new(sender, azure, lasting, server.stream_timeout, Arc::clone(metrics))
 }
 
 /// The last room, as the stairs see it. One unit is an answer that is taken to its end.

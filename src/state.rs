@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use crate::answer::memory::Memory;
+use crate::answer::lasting::Lasting;
 use crate::azure::Azure;
 use crate::azure::key::Keys;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Upstream, Watched};
@@ -32,8 +32,8 @@ pub struct State {
     pub started: Timestamp,
     /// What serves requests.
     pub way: Arc<ArcSwap<Way>>,
-    /// What is kept.
-    pub memory: Arc<Memory>,
+    /// What is known of sessions.
+    pub lasting: Arc<Lasting>,
     live: ArcSwap<Live>,
     boot: Boot,
     certificates: Vec<Certificate>,
@@ -103,15 +103,15 @@ impl State {
         let shares = Arc::new(Shares::default());
         let upstreams = upstreams(None, &config, &shares)?;
         let now = Timestamp::now();
-        let memory = Arc::new(Memory::new(config.cache.max_bytes, Arc::clone(&metrics)));
-        let way = Way::new(&config, &upstreams, &memory, &metrics);
+        let lasting = Arc::new(Lasting::new(config.cache.max_bytes, &metrics));
+        let way = Way::new(&config, &upstreams, &lasting, &metrics);
         let boot = Boot::new(&config);
         let live = Live { config, upstreams, since: now, restarts: Vec::new() };
         let state = Self {
             metrics,
             started: now,
             way: Arc::new(ArcSwap::from_pointee(way)),
-            memory,
+            lasting,
             live: ArcSwap::from_pointee(live),
             boot,
             certificates,
@@ -144,7 +144,7 @@ impl State {
     /// No new requests are wanted any more.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
-        self.memory.drain();
+        self.lasting.memory.drain();
     }
 
     /// Why requests are not wanted, if they are not. They are if a configuration is loaded, every
@@ -161,7 +161,7 @@ impl State {
     /// Forgets what is kept of one session, or everything. How many answers that were.
     pub fn purge(&self, session: Option<&SessionId>) -> u64 {
         self.metrics.cache_purges_total.with_label_values(&["admin"]).inc();
-        self.memory.purge(session, self.shares.count())
+        self.lasting.memory.purge(session, self.shares.count())
     }
 
     /// Reads the configuration and every file that it names again. A bad one is refused and the old one
@@ -209,7 +209,7 @@ impl State {
                 certificate.store(Arc::clone(tls));
             }
         }
-        let way = Way::new(&config, &upstreams, &self.memory, &self.metrics);
+        let way = Way::new(&config, &upstreams, &self.lasting, &self.metrics);
         self.way.store(Arc::new(way));
         let restarts = self.boot.restarts(&Boot::new(&config));
         self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now(), restarts }));
@@ -264,14 +264,14 @@ impl Way {
     fn new(
         config: &Config,
         upstreams: &[Arc<Azure>],
-        memory: &Arc<Memory>,
+        lasting: &Arc<Lasting>,
         metrics: &Arc<Metrics>,
     ) -> Self {
         let Server { max_body, stream_timeout, .. } = config.server;
         for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
             azure.share.allow(upstream.tier);
         }
-        Self { front: stack(config, upstreams, memory, metrics), max_body, stream_timeout }
+        Self { front: stack(config, upstreams, lasting, metrics), max_body, stream_timeout }
     }
 }
 

@@ -6,7 +6,10 @@ use http::header::{CACHE_CONTROL, HeaderName, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 
 use crate::config::App;
+use crate::liveness::verdict::Given;
 
+const CLIENT_DIGEST: HeaderName = HeaderName::from_static("liveness-client-digest");
+const EXPECTED_PICTURE: HeaderName = HeaderName::from_static("liveness-expected-verify-image");
 /// RFC 7240.
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
@@ -22,6 +25,10 @@ pub struct Wishes {
     pub no_cache: bool,
     /// `Cache-Control: no-store`: the answer is not kept.
     pub no_store: bool,
+    /// `Liveness-Client-Digest`: what the app's client reported.
+    pub client_digest: Given,
+    /// `Liveness-Expected-Verify-Image`: the SHA-256 of the picture that the app expects.
+    pub expected_picture: Given,
     /// `If-None-Match`: what the app has already, line by line.
     unless: Vec<HeaderValue>,
 }
@@ -42,13 +49,15 @@ impl Wishes {
                 && items(headers, &CACHE_CONTROL)
                     .any(|item| item.eq_ignore_ascii_case(b"no-store")),
             no_cache: app.allow_no_cache && items(headers, &CACHE_CONTROL).any(fresh),
+            client_digest: given(headers, &CLIENT_DIGEST, true),
+            expected_picture: given(headers, &EXPECTED_PICTURE, false),
             unless: headers.get_all(IF_NONE_MATCH).iter().cloned().collect(),
         }
     }
 
     /// Nothing but a fresh answer.
-    pub const fn for_no_cache() -> Self {
-        Self { wait: None, no_cache: true, no_store: false, unless: Vec::new() }
+    pub fn for_no_cache() -> Self {
+        Self { no_cache: true, ..Self::default() }
     }
 
     /// Whether the app has this representation already, by its entity tag with the quotes. RFC 9110 §13.1.2: tags
@@ -58,6 +67,21 @@ impl Wishes {
         let named = |line: &HeaderValue| tags(line.as_bytes()).any(|tag| tag == etag);
         self.unless.iter().any(|line| any(line) || named(line))
     }
+}
+
+/// What a field gives that holds one digest. Parameters may follow a client's digest, and the attempt that one names must be
+/// a number.
+fn given(headers: &HeaderMap, name: &HeaderName, parameters: bool) -> Given {
+    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let Some(line) = lines.next() else {
+        return Given::Nothing;
+    };
+    let mut parts = line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let digest = parts.next().unwrap_or_default();
+    let odd = |part: &[u8]| {
+        !parameters || argument(part, b"attempt").is_some_and(|attempt| number(attempt).is_none())
+    };
+    if lines.next().is_some() || parts.any(odd) { Given::Malformed } else { Given::parse(digest) }
 }
 
 /// The members of a list over all of a field's lines, without their parameters.
@@ -108,8 +132,6 @@ fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     fn read(fields: &[(&'static str, &'static str)], allow_no_cache: bool) -> Wishes {
@@ -117,8 +139,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let (name, routes) = ("a".to_owned(), HashSet::new());
-        let app = App { name, tokens: Vec::new(), upstream: 0, routes, allow_no_cache };
+        let app = App { allow_no_cache, ..App::default() };
         Wishes::read(&headers, &app)
     }
 
@@ -164,6 +185,30 @@ mod tests {
             assert_eq!(read(&[("cache-control", value)], true).no_cache, fresh, "{value}");
             assert!(!read(&[("cache-control", value)], false).no_cache);
         }
+    }
+
+    #[test]
+    fn a_digest_is_given_once_and_whole() {
+        let hex = "1CC98BA83EAF1D0FF7F566FAEFCCCC787819FFA01251E2D9299143F7AD6651DB";
+        let whole = Given::parse(hex.as_bytes());
+        let given = |lines: &[&'static str]| {
+            let fields: Vec<_> =
+                lines.iter().map(|line| ("liveness-client-digest", *line)).collect();
+            read(&fields, true).client_digest
+        };
+        let with = |more: &str| -> &'static str { format!("{hex}{more}").leak() };
+        for good in ["", ";attempt=2", " ; attempt=2", ";attempt=\"2\"", ";other=x;attempt=2"] {
+            assert_eq!(given(&[with(good)]), whole, "{good}");
+        }
+        for bad in ["0", ";attempt=x", ";attempt=", ";attempt=-1", ";attempt=1.5", ", "] {
+            assert_eq!(given(&[with(bad)]), Given::Malformed, "{bad}");
+        }
+        assert_eq!(given(&[""]), Given::Malformed);
+        assert_eq!(given(&[with(""), with("")]), Given::Malformed, "two are not one");
+        assert_eq!(given(&[]), Given::Nothing);
+        let expected =
+            |value| read(&[("liveness-expected-verify-image", value)], true).expected_picture;
+        assert_eq!((expected(with("")), expected(with(";attempt=2"))), (whole, Given::Malformed));
     }
 
     #[test]

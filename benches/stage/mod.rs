@@ -1,6 +1,5 @@
 //! A memory full of sessions, with no network behind it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,12 +58,10 @@ pub(crate) async fn fill(memory: &Arc<Memory>, sessions: usize) {
     };
     let share = Arc::new(Share::new(0));
     let terms = Terms { share, cache, patience: Duration::from_secs(30) };
-    let (name, routes) = ("bench".to_owned(), HashSet::new());
-    let app = App { name, tokens: Vec::new(), upstream: 0, routes, allow_no_cache: true };
-    let app = Arc::new(app);
+    let app = Arc::<App>::default();
     for number in 0..sessions {
         let azure = service_fn(move |_: Call| async move {
-            Ok::<_, Error>(Prepared::new(ApiVersion::V1_2, answer(number)))
+            Ok::<_, Error>(Prepared::new(ApiVersion::V1_2, answer(number)).0)
         });
         let resource = Resource::parse(&path(number)).expect("a session");
         let target = Target { route: Route::Session, resource, page: Page::default() };

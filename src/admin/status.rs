@@ -56,7 +56,7 @@ struct UpstreamStatus<'a> {
 /// For programs.
 pub(super) fn json(state: &State) -> String {
     let (live, failure) = (state.live(), state.failure());
-    let Fill { entries, bytes, max_bytes } = state.memory.fill();
+    let Fill { entries, bytes, max_bytes } = state.lasting.memory.fill();
     let upstreams = live.config.upstreams.iter().zip(&live.upstreams);
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -111,7 +111,7 @@ pub(super) fn text(state: &State) -> String {
     for app in &live.config.apps {
         _ = writeln!(text, "app {}", app.name);
     }
-    let Fill { entries, bytes, max_bytes } = state.memory.fill();
+    let Fill { entries, bytes, max_bytes } = state.lasting.memory.fill();
     _ = writeln!(text, "kept: {entries} sessions, {bytes} of {max_bytes} bytes");
     for warning in &live.config.warnings {
         _ = writeln!(text, "note: {warning}");

@@ -65,6 +65,12 @@ impl Kept {
         self.cache.get(&question.key).filter(|entry| entry.spelling == question.spelling)
     }
 
+    /// The answer under a key that may still be told, however it was spelt.
+    pub(super) fn find(&self, key: &Key) -> Option<Arc<Prepared>> {
+        let entry = self.cache.get(key)?;
+        entry.answer.is_younger(entry.life).then_some(entry.answer)
+    }
+
     /// An answer as it is kept.
     pub(super) fn entry(&self, question: &Question, answer: &Prepared, life: Duration) -> Entry {
         let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,13 +5,13 @@
 //! back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::flight::{Flight, Landing, Ticket};
 use super::kept::{Entry, Fill, Kept};
@@ -19,6 +19,8 @@ use super::key::{Key, Question, SessionKey};
 use super::life::Life;
 use super::poller::Poller;
 use super::prepared::Prepared;
+use crate::liveness::digest::Digest;
+use crate::liveness::verdict::Given;
 use crate::liveness::{Operation, SessionId};
 use crate::metrics::Metrics;
 use crate::moment::Moment;
@@ -29,17 +31,23 @@ const LONGEST: Duration = Duration::from_secs(48 * 3600);
 /// Most sessions whose creation or deletion is remembered: some 20 MB.
 const MOST_REMEMBERED: u64 = 100_000;
 
-/// How often what has expired is freed.
-const SWEEP: Duration = Duration::from_secs(1);
-
 /// The memory of a running gateway.
 #[derive(Debug)]
 pub struct Memory {
     kept: Kept,
-    created: Cache<SessionKey, Moment>,
+    births: Cache<SessionKey, Birth>,
+    /// Nobody looks for what never came.
+    pictures: AtomicBool,
     table: Mutex<Table>,
     draining: watch::Sender<bool>,
     metrics: Arc<Metrics>,
+}
+
+/// What is known of a session's creation.
+#[derive(Debug, Clone, Copy)]
+struct Birth {
+    begun: Moment,
+    picture: Given,
 }
 
 /// What is on its way, and what must not be kept.
@@ -62,7 +70,8 @@ impl Memory {
         };
         Self {
             kept: Kept::new(max_bytes, &metrics),
-            created: remembered(),
+            births: remembered(),
+            pictures: AtomicBool::new(false),
             table: Mutex::new(table),
             draining: watch::Sender::new(false),
             metrics,
@@ -142,14 +151,39 @@ impl Memory {
         }
     }
 
-    /// Remembers when a session was created: v1.2 and later do not say so themselves.
-    pub fn created(&self, session: SessionKey, begun: Moment) {
-        self.created.insert(session, begun);
+    /// Remembers when a session was created, which v1.2 and later do not say themselves, and the picture that it is to be
+    /// verified against.
+    pub fn created(&self, session: SessionKey, begun: Moment, picture: Option<Digest>) {
+        let picture = picture.map(Given::Digest).unwrap_or_default();
+        self.pictures.fetch_or(picture != Given::Nothing, Ordering::Relaxed);
+        self.births.insert(session, Birth { begun, picture });
     }
 
     /// What has passed since a session's creation, where the gateway saw it.
     pub(super) fn age(&self, session: &SessionKey) -> Option<Duration> {
-        self.created.get(session).map(|created| Moment::now().since(created))
+        self.births.get(session).map(|birth| Moment::now().since(birth.begun))
+    }
+
+    /// The hash of the picture that went through the gateway with a session's creation.
+    pub(super) fn picture(&self, session: &SessionKey) -> Given {
+        if !self.pictures.load(Ordering::Relaxed) {
+            return Given::Nothing;
+        }
+        self.births.get(session).map(|birth| birth.picture).unwrap_or_default()
+    }
+
+    /// Forgets what is known of a session's creation.
+    pub(super) fn forget_birth(&self, session: &SessionKey) {
+        self.births.invalidate(session);
+    }
+
+    /// A kept answer about a session, by whichever version and operation it was asked for.
+    pub(super) fn kept_of(&self, resource: u32, id: &SessionId) -> Option<Arc<Prepared>> {
+        let twins = [Operation::Liveness, Operation::LivenessWithVerify];
+        let mut keys = twins.into_iter().flat_map(|operation| {
+            SessionKey::new(resource, operation, id).keys().collect::<Vec<_>>()
+        });
+        keys.find_map(|key| self.kept.find(&key))
     }
 
     /// Forgets a session that is being deleted, by whatever way it was asked for, and keeps nothing of it from now on.
@@ -213,20 +247,10 @@ impl Memory {
         self.kept.fill()
     }
 
-    /// Frees what has expired, for as long as the gateway runs: without traffic nothing else would.
-    pub async fn tend(self: Arc<Self>) {
-        let mut tick = interval(SWEEP);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            self.sweep();
-        }
-    }
-
     /// Frees what has expired, and tells the metrics how full it is.
     pub fn sweep(&self) {
         self.kept.sweep();
-        self.created.run_pending_tasks();
+        self.births.run_pending_tasks();
         self.table().deleted.run_pending_tasks();
         let Fill { entries, bytes, .. } = self.fill();
         self.metrics.cache_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));

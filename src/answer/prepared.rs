@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,16 +12,15 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::key::Question;
-use crate::headers;
+use crate::headers::{self, LIVENESS_DECISION};
 use crate::liveness::session::{Facts, Standing, read};
+use crate::liveness::verdict::{Evidence, Given};
 use crate::liveness::{ApiVersion, SessionId};
 use crate::moment::Moment;
 
 /// Bytes that an answer costs in memory beside what can be counted: the memory's own book-keeping, and what the
 /// allocator rounds up. `benches/memory.rs` measures it.
 const OVERHEAD: usize = 450;
-
-const DECISION: HeaderName = HeaderName::from_static("liveness-decision");
 
 /// An answer of Azure's, ready to be told.
 pub struct Prepared {
@@ -51,18 +51,29 @@ pub struct Session {
     pub created: Option<Timestamp>,
     /// The entity tag over the exact bytes of the content.
     pub etag: HeaderValue,
+    /// What claims about it are compared with.
+    pub evidence: Evidence,
+    /// The digest that was judged last.
+    pub(super) judged: Latest,
+    /// The picture that was compared last.
+    pub(super) compared: Latest,
     decision: HeaderValue,
 }
 
+/// What was given last. An answer is told many times to those who give the same, and nothing is counted for that.
+#[derive(Debug, Default)]
+pub(super) struct Latest(AtomicU64);
+
 impl Prepared {
-    /// Reads an answer that has just come.
-    pub fn new(version: ApiVersion, answer: Response<Bytes>) -> Self {
+    /// Reads an answer that has just come. If it is a session's, what that says comes with it.
+    pub fn new(version: ApiVersion, answer: Response<Bytes>) -> (Self, Option<Facts>) {
         let (parts, mut body) = answer.into_parts();
-        let session = (parts.status == StatusCode::OK).then(|| {
+        let facts = (parts.status == StatusCode::OK).then(|| {
             let (facts, blanked) = read(version.family(), std::mem::take(&mut body));
             body = blanked;
-            Session::new(facts, &body)
+            facts
         });
+        let session = facts.as_ref().map(|facts| Session::new(facts, &body));
         let mut fields = Vec::with_capacity(parts.headers.len());
         let mut name = None;
         for (next, value) in parts.headers {
@@ -73,7 +84,13 @@ impl Prepared {
             fields.extend(passes.map(|name| (name, value)));
         }
         let (own, shared) = (fields.into_boxed_slice(), Arc::default());
-        Self { status: parts.status, body, session, fetched: Moment::now(), own, shared }
+        let fetched = Moment::now();
+        (Self { status: parts.status, body, session, fetched, own, shared }, facts)
+    }
+
+    /// What claims about the session are compared with, if this is one.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.session.as_ref().map(|session| &session.evidence)
     }
 
     /// Where the session stands, if this is one.
@@ -108,7 +125,7 @@ impl Prepared {
             }
         }
         if let Some(session) = &self.session {
-            fields.insert(DECISION, session.decision.clone());
+            fields.insert(LIVENESS_DECISION, session.decision.clone());
         }
         fields
     }
@@ -134,9 +151,13 @@ impl Prepared {
         };
         let own = own.iter().map(|(name, value)| (headers::lasting(name), cut(value))).collect();
         let session = self.session.as_ref().map(|session| Session {
+            standing: session.standing,
+            created: session.created,
             etag: cut(&session.etag),
+            evidence: session.evidence.clone(),
+            judged: Latest::default(),
+            compared: Latest::default(),
             decision: cut(&session.decision),
-            ..*session
         });
         Self { status: self.status, body: piece, session, fetched: self.fetched, own, shared }
     }
@@ -149,7 +170,11 @@ impl Prepared {
         // Fields that other answers have too cost nothing more; one holder is this answer, and one the memory itself.
         let shared = if Arc::strong_count(&self.shared) > 2 { 0 } else { sum(&self.shared) };
         let key = size_of::<Question>() + id.as_str().len();
-        OVERHEAD + size_of::<Self>() + key + sum(&self.own) + shared + self.body.len()
+        let proofs = match self.evidence() {
+            Some(Evidence::Decided { others, .. }) => size_of_val(&**others),
+            _ => 0,
+        };
+        OVERHEAD + size_of::<Self>() + key + sum(&self.own) + shared + proofs + self.body.len()
     }
 
     fn fields(&self) -> impl Iterator<Item = &Field> {
@@ -172,14 +197,40 @@ impl Common {
 }
 
 impl Session {
-    fn new(facts: Facts, body: &[u8]) -> Self {
-        let Facts { standing, created, decision } = facts;
+    fn new(facts: &Facts, body: &[u8]) -> Self {
         // RFC 9110 §8.8.3: a strong tag changes whenever the bytes do; 128 bits are enough to tell them apart.
         let hash = Sha256::digest(body);
         let etag = format!("\"{}\"", const_hex::encode(hash.get(..16).unwrap_or_default()));
         let value =
             |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
-        Self { standing, created, etag: value(etag), decision: value(decision) }
+        Self {
+            standing: facts.standing,
+            created: facts.created,
+            etag: value(etag),
+            evidence: facts.evidence(),
+            judged: Latest::default(),
+            compared: Latest::default(),
+            decision: value(facts.decision().to_string()),
+        }
+    }
+}
+
+impl Latest {
+    /// Whether it differs from what was given last, which it is from now on.
+    pub(super) fn is_new(&self, given: Given) -> bool {
+        let mark = match given {
+            Given::Nothing => 1,
+            Given::Malformed => 2,
+            // Its beginning tells it apart, and is neither of the others.
+            Given::Digest(digest) => {
+                digest.bytes().first_chunk().map_or(3, |start| u64::from_be_bytes(*start) | 1 << 63)
+            }
+        };
+        let known = self.0.load(Ordering::Relaxed) == mark;
+        if !known {
+            self.0.store(mark, Ordering::Relaxed);
+        }
+        !known
     }
 }
 

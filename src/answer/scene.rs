@@ -1,6 +1,5 @@
 //! For tests of the room's rows: an Azure that answers what a test says, and counts.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use super::prepared::Prepared;
 use super::recall::{Terms, Told, recall};
 use crate::body::Body;
 use crate::call::{Call, Page, Target};
-use crate::config::{App, Cache};
+use crate::config::Cache;
 use crate::error::Error;
 use crate::headers::Heard;
 use crate::liveness::{ApiVersion, Resource, Route};
@@ -101,7 +100,7 @@ impl Scene {
                 answer = answer.header("retry-after", seconds);
             }
             let answer = answer.body(Bytes::from_static(body.as_bytes()));
-            Ok(Prepared::new(ApiVersion::V1_2, answer.unwrap()))
+            Ok(Prepared::new(ApiVersion::V1_2, answer.unwrap()).0)
         })
     }
 
@@ -115,15 +114,8 @@ impl Scene {
 
 /// A question about this session.
 pub(super) fn call(id: &str, wishes: Wishes) -> Call {
-    let app = App {
-        name: "a".into(),
-        tokens: Vec::new(),
-        upstream: 0,
-        routes: HashSet::new(),
-        allow_no_cache: true,
-    };
     let resource = Resource::parse(&format!("/face/v1.2/detectLiveness-sessions/{id}")).unwrap();
     let target = Target { route: Route::Session, resource, page: Page::default() };
     let heard = Heard::new(HeaderMap::new(), Version::HTTP_11);
-    Call { app: Arc::new(app), target, wishes, heard, body: Body::Empty }
+    Call { app: Arc::default(), target, wishes, heard, body: Body::Empty }
 }

@@ -1,7 +1,7 @@
 //! Tells an app the answer about a session: with its entity tag, its age, how the memory had part in it, and without its
 //! content where the app has that already.
 //!
-//! Below it answers are prepared once and shared; above it each belongs to one app.
+//! Below it answers are prepared once, and judged for the one who asks; above it each belongs to one app.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,12 +13,14 @@ use http::{HeaderValue, Response, StatusCode};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
+use super::digest::Judged;
 use super::prepared::Session;
 use super::recall::{How, Told, Why};
 use crate::body::Body;
 use crate::call::{Call, Reply};
 use crate::error::Error;
-use crate::headers::CACHE_STATUS;
+use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, LIVENESS_VERIFY_IMAGE, verdict};
+use crate::liveness::verdict::Likeness;
 use crate::moment::Moment;
 use crate::wishes::Wishes;
 
@@ -37,11 +39,11 @@ pub fn tell<S>() -> impl Layer<S, Service = Tell<S>> + Clone {
 
 impl<S> Service<Call> for Tell<S>
 where
-    S: Service<Call, Response = Told, Error = Error>,
+    S: Service<Call, Response = Judged, Error = Error>,
 {
     type Response = Reply;
     type Error = Error;
-    type Future = MapOk<S::Future, Box<dyn FnOnce(Told) -> Reply + Send>>;
+    type Future = MapOk<S::Future, Box<dyn FnOnce(Judged) -> Reply + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -49,12 +51,12 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         let wishes = call.wishes.clone();
-        self.inner.call(call).map_ok(Box::new(move |told| reply(&told, &wishes)))
+        self.inner.call(call).map_ok(Box::new(move |judged| reply(&judged, &wishes)))
     }
 }
 
-fn reply(told: &Told, wishes: &Wishes) -> Reply {
-    let Told { answer, how, waited } = told;
+fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
+    let Judged { told: Told { answer, how, waited }, digest, picture } = judged;
     let asked = matches!(how, How::Asked { .. });
     let has = |session: &Session| wishes.has(session.etag.as_bytes());
     let unchanged = answer.session.as_ref().is_some_and(has);
@@ -66,10 +68,16 @@ fn reply(told: &Told, wishes: &Wishes) -> Reply {
     }
     if let Some(session) = &answer.session {
         fields.insert(ETAG, session.etag.clone());
-        // What may change is asked for each time, by whatever keeps it nearer to the app.
-        let control = if session.standing.is_final() { "private" } else { "private, no-cache" };
+        // What may change is asked for each time, by whatever keeps it nearer to the app. So is a verdict, which is about what
+        // this one request gave.
+        let lasts = session.standing.is_final() && digest.is_none() && picture.is_none();
+        let control = if lasts { "private" } else { "private, no-cache" };
         fields.insert(CACHE_CONTROL, HeaderValue::from_static(control));
     }
+    // RFC 9111 §3.2: what a 304 has takes the place of what the app kept.
+    fields.extend(digest.map(|digest| (LIVENESS_DIGEST, verdict(digest))));
+    let likeness = |likeness: Likeness| HeaderValue::from_static(likeness.told());
+    fields.extend(picture.map(|picture| (LIVENESS_VERIFY_IMAGE, likeness(picture))));
     // RFC 9111 §5.1: the field says that the answer was not made for this request, or that it was held.
     let age = Moment::now().since(answer.fetched).as_secs();
     if !asked || age > 0 {

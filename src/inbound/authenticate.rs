@@ -1,6 +1,6 @@
 //! Knows the app by its token, and lets it do what it was granted.
 //!
-//! Below it there is a [`Call`]: an app that may ask, a target that can be asked, and only such headers as may
+//! Below it there is what was [`Admitted`]: an app that may ask, a target that can be asked, and only such headers as may
 //! reach Azure. The token ends here.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Exchange;
-use crate::call::{Call, Reply};
+use crate::call::{Admitted, Call, Meaning, Registration, Reply};
 use crate::config::App;
 use crate::error::Error;
 use crate::headers::{Heard, SUBSCRIPTION_KEY};
@@ -94,7 +94,7 @@ pub fn authenticate<S>(
 
 impl<S> Service<Exchange> for Authenticate<S>
 where
-    S: Service<Call, Response = Reply, Error = Error>,
+    S: Service<Admitted, Response = Reply, Error = Error>,
     S::Future: Send + 'static,
 {
     type Response = Reply;
@@ -142,14 +142,22 @@ impl<S> Authenticate<S> {
     }
 }
 
-fn open(app: Arc<App>, exchange: Exchange) -> Result<Call, Error> {
-    let target = exchange.target?;
-    if !app.routes.contains(&target.route) {
-        return Err(Error::Forbidden(target.route));
+fn open(app: Arc<App>, exchange: Exchange) -> Result<Admitted, Error> {
+    let meaning = exchange.meaning?;
+    if !app.routes.contains(&meaning.route()) {
+        return Err(Error::Forbidden(meaning.route()));
     }
     let (parts, body) = exchange.request.into_parts();
-    let wishes = Wishes::read(&parts.headers, &app);
-    Ok(Call { app, target, wishes, heard: Heard::new(parts.headers, parts.version), body })
+    Ok(match meaning {
+        Meaning::ClientDigest(session) => {
+            Admitted::Registration(Registration { app, session, body })
+        }
+        Meaning::Face(target) => {
+            let wishes = Wishes::read(&parts.headers, &app);
+            let heard = Heard::new(parts.headers, parts.version);
+            Admitted::Call(Call { app, target, wishes, heard, body })
+        }
+    })
 }
 
 /// The token of a request: from the SDKs' header, else from a bearer token.
@@ -188,25 +196,22 @@ mod tests {
 
     async fn ask(headers: &[(&str, &str)], target: Result<Target, Error>) -> Result<String, Error> {
         let tokens = ["token-1", "token-2"].map(|token| Sha256::digest(token).into()).to_vec();
-        let app = App {
-            name: "a".into(),
-            tokens,
-            upstream: 0,
-            routes: HashSet::from([Route::Session]),
-            allow_no_cache: true,
-        };
+        let routes = HashSet::from([Route::Session]);
+        let app = App { name: "a".into(), tokens, routes, ..App::default() };
         let mut request = Request::builder();
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let inner = service_fn(|call: Call| async move {
-            assert!(!format!("{call:?}").contains("token-1"));
+        let inner = service_fn(|admitted: Admitted| async move {
+            assert!(!format!("{admitted:?}").contains("token-1"));
+            let Admitted::Call(call) = admitted else { panic!("a registration") };
             let answer =
                 Response::builder().header("app", call.app.name.as_str()).body(Body::Empty);
             Ok(Reply { answer: answer.unwrap(), cache: "none" })
         });
         let row = authenticate(Arc::new(Apps::new(&[app])), Arc::new(Metrics::new().unwrap()));
-        let exchange = Exchange { request: request.body(Body::Empty).unwrap(), target };
+        let meaning = target.map(Meaning::Face);
+        let exchange = Exchange { request: request.body(Body::Empty).unwrap(), meaning };
         let answer = row.layer(inner).oneshot(exchange).await?.answer;
         Ok(answer.headers()["app"].to_str().unwrap().to_owned())
     }

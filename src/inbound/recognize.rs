@@ -18,11 +18,12 @@ use tower::{Layer, Service};
 
 use super::Exchange;
 use crate::body::Body;
-use crate::call::{Page, Target};
+use crate::call::{LONGEST_REGISTRATION, Meaning, Page, Target};
 use crate::error::Error;
 use crate::headers::name;
 use crate::liveness::resource::Kind;
-use crate::liveness::{Family, NoSuchResource, Resource, Route};
+use crate::liveness::resource::SESSION_ID_RULE;
+use crate::liveness::{Family, NoSuchResource, Resource, Route, SessionId};
 
 /// Longest `start`, in characters (`OpenAPI` documents of the Face service).
 const LONGEST_START: usize = 64;
@@ -66,11 +67,11 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // What reads hostile bytes is the last that may take its connection down.
-        let read = catch_unwind(AssertUnwindSafe(|| target(&request, self.limits)));
-        let target = read.unwrap_or(Err(Error::Internal));
+        let read = catch_unwind(AssertUnwindSafe(|| meaning(&request, self.limits)));
+        let meaning = read.unwrap_or(Err(Error::Internal));
         name(request.headers_mut());
         let head = request.method() == Method::HEAD;
-        let answer = self.inner.call(Exchange { request, target });
+        let answer = self.inner.call(Exchange { request, meaning });
         if head {
             Either::Right(answer.map(without_content as WithoutContent))
         } else {
@@ -96,7 +97,7 @@ fn without_content(
     Ok(answer)
 }
 
-fn target(request: &Request<Body>, limits: Limits) -> Result<Target, Error> {
+fn meaning(request: &Request<Body>, limits: Limits) -> Result<Meaning, Error> {
     well_formed(request)?;
     if request.headers().len() > limits.max_headers {
         return Err(Error::TooManyHeaders);
@@ -104,6 +105,34 @@ fn target(request: &Request<Body>, limits: Limits) -> Result<Target, Error> {
     if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > LONGEST_URI) {
         return Err(Error::UriTooLong);
     }
+    match client_digest(request.uri().path()) {
+        Some(session) => registration(request, session?).map(Meaning::ClientDigest),
+        None => target(request, limits).map(Meaning::Face),
+    }
+}
+
+/// The session whose client's digest a path is about, if it is such a path.
+fn client_digest(path: &str) -> Option<Result<SessionId, Error>> {
+    let mut segments = path.strip_prefix('/')?.split('/');
+    let mut is = |word: &str| segments.next().is_some_and(|one| one.eq_ignore_ascii_case(word));
+    if !(is("livegate") && is("v1") && is("sessions")) {
+        return None;
+    }
+    let id = segments.next()?;
+    let mut is = |word: &str| segments.next().is_some_and(|one| one.eq_ignore_ascii_case(word));
+    let ours = is("client-digest") && segments.next().is_none();
+    ours.then(|| SessionId::parse(id).ok_or(Error::BadSessionId(SESSION_ID_RULE)))
+}
+
+fn registration(request: &Request<Body>, session: SessionId) -> Result<SessionId, Error> {
+    if request.method() != Method::PUT {
+        return Err(Error::MethodNotAllowed("PUT"));
+    }
+    let fits = request.body().size_hint().lower() <= LONGEST_REGISTRATION;
+    fits.then_some(session).ok_or(Error::LengthTooLarge)
+}
+
+fn target(request: &Request<Body>, limits: Limits) -> Result<Target, Error> {
     let resource = Resource::parse(request.uri().path()).map_err(|error| match error {
         NoSuchResource::Unknown(hint) => Error::NoSuchPath(hint),
         NoSuchResource::MalformedId(rule) => Error::BadSessionId(rule),
@@ -203,16 +232,33 @@ mod tests {
 
     const LIMITS: Limits = Limits { max_body: 4, max_headers: 3 };
 
+    fn means(method: &str, uri: &str) -> Result<Meaning, Error> {
+        let request = Request::builder().method(method).uri(uri).header("host", "gw");
+        meaning(&request.body(Body::Empty).unwrap(), LIMITS)
+    }
+
     fn read(method: &str, uri: &str) -> Result<Target, Error> {
-        target(
-            &Request::builder()
-                .method(method)
-                .uri(uri)
-                .header("host", "gw")
-                .body(Body::Empty)
-                .unwrap(),
-            LIMITS,
-        )
+        means(method, uri).map(|meaning| match meaning {
+            Meaning::Face(target) => target,
+            Meaning::ClientDigest(_) => panic!("{uri} is the gateway's own"),
+        })
+    }
+
+    #[test]
+    fn the_gateway_has_a_path_of_its_own() {
+        let path = "/livegate/v1/sessions/aB-1/client-digest";
+        let expected = Meaning::ClientDigest(SessionId::parse("aB-1").unwrap());
+        assert_eq!(means("PUT", path), Ok(expected.clone()));
+        assert_eq!(means("PUT", "/LiveGate/V1/Sessions/aB-1/Client-Digest?x"), Ok(expected));
+        assert_eq!(means("GET", path), Err(Error::MethodNotAllowed("PUT")));
+        for odd in ["a%20b", "a_b", "", &"a".repeat(65)] {
+            let path = format!("/livegate/v1/sessions/{odd}/client-digest");
+            assert_eq!(means("PUT", &path), Err(Error::BadSessionId(SESSION_ID_RULE)), "{odd}");
+        }
+        for other in ["", "/x", "/sessions/a", "/sessions/a/client-digest/", "/sessions/a/b/c"] {
+            let path = format!("/livegate/v1{other}");
+            assert_eq!(means("PUT", &path), Err(Error::NoSuchPath(None)), "{path}");
+        }
     }
 
     const AUDIT: &str = "/face/v1.2-preview.1/detectLiveness/singleModal/sessions/abc/audit";
@@ -288,7 +334,7 @@ mod tests {
         let bad = |request: http::request::Builder, body: &'static str| {
             let request =
                 request.body(Body::from(bytes::Bytes::from_static(body.as_bytes()))).unwrap();
-            matches!(target(&request, LIMITS), Err(Error::BadArgument(_)))
+            matches!(meaning(&request, LIMITS), Err(Error::BadArgument(_)))
         };
         assert!(!bad(request().header("host", "gw"), ""));
         assert!(bad(request(), ""));
@@ -296,7 +342,7 @@ mod tests {
         assert!(bad(request().header("host", "a"), "body"));
         let create = Request::post("/face/v1.2/detectLiveness-sessions").header("host", "gw");
         assert_eq!(
-            target(&create.body(Body::from(bytes::Bytes::from_static(b"12345"))).unwrap(), LIMITS),
+            meaning(&create.body(Body::from(bytes::Bytes::from_static(b"12345"))).unwrap(), LIMITS),
             Err(Error::LengthTooLarge)
         );
     }
@@ -307,7 +353,7 @@ mod tests {
         *request.uri_mut() = "/face/v1.2/detectLiveness-sessions/abc".parse().unwrap();
         for (name, refused) in [("host", false), ("a", false), ("b", false), ("c", true)] {
             request.headers_mut().append(name, HeaderValue::from_static("x"));
-            let read = target(&request, LIMITS);
+            let read = meaning(&request, LIMITS);
             assert_eq!(read.err(), refused.then_some(Error::TooManyHeaders), "{name}");
         }
     }

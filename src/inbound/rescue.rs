@@ -18,7 +18,7 @@ use super::Exchange;
 use crate::body::Body;
 use crate::call::Reply;
 use crate::error::Error;
-use crate::headers::{CACHE_STATUS, request_id};
+use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, request_id, verdict as verdict_value};
 use crate::metrics::Metrics;
 
 /// Azure's name for the header that repeats the error's code.
@@ -109,6 +109,9 @@ pub fn answer(error: &Error) -> Response<Body> {
     if let Error::MethodNotAllowed(methods) = error {
         headers.insert(ALLOW, HeaderValue::from_static(methods));
     }
+    if let Some(verdict) = error.verdict() {
+        headers.insert(LIVENESS_DIGEST, verdict_value(verdict));
+    }
     if let Some(kind) = error.proxy_status()
         && let Ok(status) = HeaderValue::from_str(&format!("livegate; error={kind}"))
     {
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     fn exchange() -> Exchange {
-        Exchange { request: Request::new(Body::Empty), target: Err(Error::NoSuchPath(None)) }
+        Exchange { request: Request::new(Body::Empty), meaning: Err(Error::NoSuchPath(None)) }
     }
 
     async fn told(

@@ -9,6 +9,16 @@ pub enum Operation {
     LivenessWithVerify,
 }
 
+impl Operation {
+    /// The value of the metric label `operation`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Liveness => "liveness",
+            Self::LivenessWithVerify => "liveness_with_verify",
+        }
+    }
+}
+
 /// What an app can be granted, and the value of the metric label `route`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {

@@ -47,7 +47,8 @@ pub struct SessionId(Box<str>);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageId(Box<str>);
 
-const SESSION_ID_RULE: &str =
+/// What a session id is, for who gets it wrong.
+pub const SESSION_ID_RULE: &str =
     "A session id has 1 to 64 characters, each a letter, a digit or a hyphen.";
 const IMAGE_ID_RULE: &str = "A session image id has 1 to 128 characters, each a letter, a digit, a hyphen or an underscore.";
 

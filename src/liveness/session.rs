@@ -1,28 +1,56 @@
 //! What a session's body says of itself: where it stands, what was decided, and where its token lies.
 //!
 //! Azure's JSON is passed on byte for byte; this file reads a borrowed view of the few members that
-//! matter and makes no typed copy of the schema. A body that cannot be read is simply not final.
+//! matter and makes no typed copy of the schema. A body that cannot be read decides nothing and is not final.
 
-use std::borrow::Cow;
+mod ga;
+mod json;
+mod preview;
+
 use std::ops::Range;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Family;
-use super::decision::{self, Attempt};
+use super::decision::{Decision, Outcome};
+use super::verdict::{Evidence, Proof};
 
 /// What a session's body says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// Where the session stands.
     pub standing: Standing,
+    /// Whether it was canceled.
+    pub canceled: bool,
+    /// Whether its token is dead. Only previews say so.
+    pub expired: Option<bool>,
     /// When it was created. Only previews say so.
     pub created: Option<Timestamp>,
-    /// The value of `Liveness-Decision`.
-    pub decision: String,
+    /// The model that looked at it.
+    pub model_version: Option<String>,
+    /// The attempts that have ended, by their numbers: the last one decides. The previews show one, the latest.
+    pub attempts: Vec<Attempt>,
+    /// How many attempts there were, with those that have not ended. The previews do not say.
+    pub count: Option<usize>,
+}
+
+/// An attempt that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Its number within its session: `attemptId`, in previews the `id` of its audit entry, 0 where there is none.
+    pub number: i64,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// With verify: whether it was the person of the picture.
+    pub identical: Option<bool>,
+    /// With verify: how sure that is, from 0 to 1.
+    pub confidence: Option<f64>,
+    /// Whether the service thinks that somebody abuses it (v1.3-preview.1).
+    pub abuse: bool,
+    /// What claims about it are compared with.
+    pub proof: Proof,
 }
 
 /// Where a session stands. *Decided* and *final* are two things: in the previews another attempt may follow
@@ -61,69 +89,51 @@ impl Standing {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct View<'a> {
-    #[serde(borrow)]
-    status: Cow<'a, str>,
-    #[serde(default)]
-    session_expired: Option<bool>,
-    #[serde(default, borrow)]
-    created_date_time: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    auth_token: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    results: Option<Results<'a>>,
-    #[serde(default, borrow)]
-    result: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Results<'a> {
-    #[serde(default, borrow)]
-    attempts: Option<Vec<Attempt<'a>>>,
-}
-
-impl View<'_> {
-    /// A status alone proves nothing: the published samples contradict themselves.
-    fn standing(&self, family: Family) -> Standing {
-        match (family, self.status.as_ref()) {
-            (_, "NotStarted") | (Family::Preview, "Started") | (Family::Ga, "Running") => {
-                Standing::Pending
-            }
-            (Family::Preview, "ResultAvailable") if self.session_expired == Some(true) => {
-                Standing::Succeeded
-            }
-            (Family::Ga, "Succeeded") if self.has_result() => Standing::Succeeded,
-            (Family::Preview, "ResultAvailable") | (Family::Ga, "Succeeded") => Standing::Decided,
-            (Family::Ga, "Failed" | "Canceled") => Standing::Ended,
-            _ => Standing::Unknown,
+impl Facts {
+    /// Of a body that cannot be read.
+    const fn unreadable() -> Self {
+        Self {
+            standing: Standing::Unreadable,
+            canceled: false,
+            expired: None,
+            created: None,
+            model_version: None,
+            attempts: Vec::new(),
+            count: None,
         }
     }
 
-    /// Some attempt has one, and none goes on.
-    fn has_result(&self) -> bool {
-        let attempts = self.attempts();
-        attempts.iter().any(Attempt::has_result) && !attempts.iter().any(Attempt::goes_on)
-    }
-
-    fn attempts(&self) -> &[Attempt<'_>] {
-        let attempts = self.results.as_ref().and_then(|results| results.attempts.as_deref());
-        attempts.unwrap_or_default()
-    }
-
-    fn decision(&self, family: Family, standing: Standing) -> String {
-        match family {
-            _ if !standing.is_decided() => "pending".to_owned(),
-            Family::Ga => decision::of_attempts(self.attempts()),
-            Family::Preview => {
-                let mut decision = decision::of_entry(self.result);
-                if !standing.is_final() {
-                    decision.push_str(";final=?0");
-                }
-                decision
-            }
+    /// What was decided.
+    pub fn decision(&self) -> Decision {
+        if self.standing == Standing::Unreadable {
+            return Decision::Unreadable;
         }
+        if !self.standing.is_decided() {
+            return Decision::Pending;
+        }
+        let deciding = self.attempts.last();
+        Decision::Decided {
+            outcome: deciding.map_or(Outcome::None, |attempt| attempt.outcome.clone()),
+            attempt: deciding.and_then(|attempt| attempt.proof.attempt),
+            attempts: self.count,
+            identical: deciding.and_then(|attempt| attempt.identical),
+            is_final: self.expired != Some(false),
+        }
+    }
+
+    /// What claims about it are compared with.
+    pub fn evidence(&self) -> Evidence {
+        if self.standing == Standing::Unreadable {
+            return Evidence::Unreadable;
+        }
+        if !self.standing.is_decided() {
+            return Evidence::Pending;
+        }
+        let (deciding, others) = match self.attempts.split_last() {
+            Some((deciding, others)) => (deciding.proof, others),
+            None => (Proof::default(), Default::default()),
+        };
+        Evidence::Decided { deciding, others: others.iter().map(|other| other.proof).collect() }
     }
 }
 
@@ -131,15 +141,10 @@ impl View<'_> {
 /// nobody, and it is blanked rather than left out since the SDKs type it as required.
 pub fn read(family: Family, body: Bytes) -> (Facts, Bytes) {
     let text = std::str::from_utf8(&body).unwrap_or_default();
-    let Ok(view) = serde_json::from_str::<View<'_>>(text) else {
-        let decision = "none".to_owned();
-        return (Facts { standing: Standing::Unreadable, created: None, decision }, body);
+    let Some((facts, token)) = view(family, text) else {
+        return (Facts::unreadable(), body);
     };
-    let standing = view.standing(family);
-    let created = view.created_date_time.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let created = created.and_then(|text: Cow<'_, str>| text.parse().ok());
-    let facts = Facts { standing, created, decision: view.decision(family, standing) };
-    let token = if standing.is_final() { token(text, &view) } else { None };
+    let token = token.filter(|_| facts.standing.is_final()).and_then(|token| place(text, token));
     let blanked = token.map(|token| {
         [body.get(..token.start), Some(b"\"\""), body.get(token.end..)]
             .map(Option::unwrap_or_default)
@@ -148,13 +153,28 @@ pub fn read(family: Family, body: Bytes) -> (Facts, Bytes) {
     (facts, blanked.map_or(body, Bytes::from))
 }
 
-/// Where the token's value lies, if there is one that is not blank already.
-fn token(text: &str, view: &View<'_>) -> Option<Range<usize>> {
-    let token = view.auth_token.filter(|token| !matches!(token.get(), "\"\"" | "null"))?;
+/// What a text says, and its token.
+fn view(family: Family, text: &str) -> Option<(Facts, Option<&RawValue>)> {
+    if json::is_too_deep(text) {
+        return None;
+    }
+    match family {
+        Family::Ga => serde_json::from_str::<ga::View<'_>>(text).ok()?.read(),
+        Family::Preview => serde_json::from_str::<preview::View<'_>>(text).ok()?.read(),
+    }
+}
+
+/// Where the token's value lies, unless it is blank already.
+fn place(text: &str, token: &RawValue) -> Option<Range<usize>> {
+    if matches!(token.get(), "\"\"" | "null") {
+        return None;
+    }
     // A borrowed raw value is a slice of the text it was read from.
     let start = token.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     Some(start..start + token.get().len())
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -69,8 +69,9 @@ fn a_good_configuration() {
 
 #[test]
 fn a_warning_is_no_mistake() {
-    let ended = check(&format!("{GOOD}digest = \"observe\"\n"), &[]);
-    let note = "note: 'digest' has no effect yet: no verdicts are given\nFILE is good\n";
+    let ended = check(&format!("{GOOD}enrich = true\n"), &[]);
+    let note =
+        "note: 'enrich' has no effect yet: audit lists pass as Azure sent them\nFILE is good\n";
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), note));
 }
 

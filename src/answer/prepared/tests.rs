@@ -1,4 +1,5 @@
 use super::*;
+use crate::liveness::digest::Digest;
 
 const FINAL: &str = r#"{"authToken":"ey.secret","status":"Succeeded","results":{"attempts":[{"attemptId":1,"result":{}}]}}"#;
 
@@ -7,7 +8,7 @@ fn answer(fields: &[(&'static str, &str)], body: &'static str) -> Prepared {
     for (name, value) in fields {
         answer = answer.header(*name, *value);
     }
-    Prepared::new(ApiVersion::V1_2, answer.body(Bytes::from_static(body.as_bytes())).unwrap())
+    Prepared::new(ApiVersion::V1_2, answer.body(Bytes::from_static(body.as_bytes())).unwrap()).0
 }
 
 fn told(answer: &Prepared, own_exchange: bool) -> Vec<(String, String)> {
@@ -49,6 +50,7 @@ fn what_is_kept_tells_what_came_but_for_what_belongs_to_one_exchange() {
         let (kept, came) = (kept.session.unwrap(), came.session.unwrap());
         assert_eq!((kept.etag, kept.decision), (came.etag, came.decision));
         assert_eq!((kept.standing, kept.created), (came.standing, came.created));
+        assert_eq!(kept.evidence, came.evidence);
     }
 }
 
@@ -80,7 +82,7 @@ fn what_the_gateway_says_anew_of_a_session_is_not_said_twice() {
     );
     let (status, body) = (StatusCode::NOT_FOUND, Bytes::from_static(b"{}"));
     let missing = Response::builder().status(status).header("cache-control", "no-store");
-    let missing = Prepared::new(ApiVersion::V1_2, missing.body(body).unwrap());
+    let missing = Prepared::new(ApiVersion::V1_2, missing.body(body).unwrap()).0;
     assert_eq!(told(&missing, true), [("cache-control".to_owned(), "no-store".to_owned())]);
 }
 
@@ -105,4 +107,13 @@ fn an_answer_cannot_be_printed_with_what_it_holds() {
     let running = answer(&[], r#"{"authToken":"ey.secret","status":"Running"}"#);
     assert!(!format!("{running:?}").contains("secret"));
     assert!(!format!("{:?}", answer(&[("x", "secret")], "{}")).contains("secret"));
+}
+
+#[test]
+fn what_is_given_again_is_not_new() {
+    let latest = Latest::default();
+    let digest = |fill| Given::Digest(Digest::from([fill; 32]));
+    for given in [Given::Nothing, Given::Malformed, digest(0), digest(1), Given::Nothing] {
+        assert_eq!((latest.is_new(given), latest.is_new(given)), (true, false), "{given:?}");
+    }
 }

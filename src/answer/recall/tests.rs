@@ -218,7 +218,7 @@ async fn who_wants_a_fresh_answer_is_told_no_shared_one() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_beyond_48_hours_from_a_creation_that_the_gateway_saw() {
     let scene = Scene::new(SUCCEEDED);
-    scene.memory.created(owner(), Moment::now());
+    scene.memory.created(owner(), Moment::now(), None);
     advance(Duration::from_secs(48 * 3600 - 60)).await;
     assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     let left = Duration::from_secs(60);

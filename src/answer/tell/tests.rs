@@ -9,13 +9,16 @@ use crate::answer::prepared::Prepared;
 use crate::answer::scene::{RUNNING, SUCCEEDED};
 use crate::config::App;
 use crate::liveness::ApiVersion;
+use crate::liveness::verdict::Verdict;
 
 const MISS: How = How::Asked { why: Why::Miss, stored: false };
 
-fn told(status: u16, body: &'static str, how: How) -> Told {
+fn told(status: u16, body: &'static str, how: How) -> Judged {
     let answer = Response::builder().status(status).header("vary", "Prefer").header("x-more", "1");
     let answer = answer.body(Bytes::from_static(body.as_bytes())).unwrap();
-    Told { answer: Arc::new(Prepared::new(ApiVersion::V1_2, answer)), how, waited: false }
+    let told =
+        Told { answer: Arc::new(Prepared::new(ApiVersion::V1_2, answer).0), how, waited: false };
+    Judged { told, digest: None, picture: None }
 }
 
 fn wishes(fields: &[(&'static str, &str)]) -> Wishes {
@@ -23,9 +26,7 @@ fn wishes(fields: &[(&'static str, &str)]) -> Wishes {
     for (name, value) in fields {
         headers.insert(*name, value.parse().unwrap());
     }
-    let (name, routes) = ("a".to_owned(), std::collections::HashSet::new());
-    let app = App { name, tokens: Vec::new(), upstream: 0, routes, allow_no_cache: true };
-    Wishes::read(&headers, &app)
+    Wishes::read(&headers, &App::default())
 }
 
 fn field<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
@@ -57,7 +58,7 @@ fn how_an_answer_was_come_by_is_told_in_the_words_of_rfc_9211() {
 
 #[tokio::test(start_paused = true)]
 async fn an_age_is_told_unless_the_answer_was_made_for_this_very_request() {
-    let age = |told: &Told| field(&reply(told, &Wishes::default()), "age").map(str::to_owned);
+    let age = |told: &Judged| field(&reply(told, &Wishes::default()), "age").map(str::to_owned);
     let asked = told(200, RUNNING, MISS);
     assert_eq!(age(&asked), None);
     let shared = [told(200, RUNNING, How::Shared), told(404, "{}", How::Shared)];
@@ -101,10 +102,25 @@ fn who_has_it_already_is_told_so_without_content() {
 fn a_preference_is_said_to_be_applied_where_it_was() {
     let wishes = wishes(&[("prefer", "wait=7")]);
     let applied =
-        |told: &Told| field(&reply(told, &wishes), "preference-applied").map(str::to_owned);
+        |told: &Judged| field(&reply(told, &wishes), "preference-applied").map(str::to_owned);
     let mut session = told(200, RUNNING, MISS);
     assert_eq!(applied(&session), None);
-    session.waited = true;
+    session.told.waited = true;
     assert_eq!(applied(&session).unwrap(), "wait=7");
-    assert_eq!(applied(&Told { waited: true, ..told(404, "{}", MISS) }), None);
+    let mut missing = told(404, "{}", MISS);
+    missing.told.waited = true;
+    assert_eq!(applied(&missing), None);
+}
+
+#[test]
+fn a_verdict_is_told_of_what_is_unchanged_too_and_not_kept_nearer_to_the_app() {
+    let verdict = (Some(Verdict::Match(Some(2))), Some(Likeness::Malformed));
+    for (status, wishes) in [(200, Wishes::default()), (304, wishes(&[("if-none-match", "*")]))] {
+        let judged = Judged { digest: verdict.0, picture: verdict.1, ..told(200, SUCCEEDED, MISS) };
+        let reply = reply(&judged, &wishes);
+        assert_eq!(reply.answer.status().as_u16(), status);
+        assert_eq!(field(&reply, "liveness-digest"), Some("match;attempt=2"));
+        assert_eq!(field(&reply, "liveness-verify-image"), Some("unknown"));
+        assert_eq!(field(&reply, "cache-control"), Some("private, no-cache"));
+    }
 }

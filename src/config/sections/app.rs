@@ -8,9 +8,16 @@ use super::super::App;
 use super::super::reader::{Table, Value};
 use super::name;
 use crate::liveness::Route;
+use crate::liveness::verdict::Mode;
 
 const TOKEN_RULE: &str =
     "must be the SHA-256 of an app's token, in 64 hex digits; `livegate token NAME` makes one";
+const MODES: [(&str, Mode); 4] = [
+    ("off", Mode::Off),
+    ("observe", Mode::Observe),
+    ("enforce", Mode::Enforce),
+    ("require", Mode::Require),
+];
 const ROUTES: [(&str, Route); 6] = [
     ("session", Route::Session),
     ("audit", Route::Audit),
@@ -19,13 +26,6 @@ const ROUTES: [(&str, Route); 6] = [
     ("list", Route::List),
     ("image", Route::Image),
 ];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Verdicts {
-    Off,
-    Observe,
-    Refuse,
-}
 
 /// All apps; one that is wrong is `None`. `upstreams` are the names that they may refer to.
 pub(super) fn apps(
@@ -66,13 +66,14 @@ fn app(
     );
     let allow_no_cache = table.get("allow_no_cache").and_then(|value| value.boolean());
     let allow_no_cache = allow_no_cache.unwrap_or(true);
-    digest(&table, warnings);
+    let digest =
+        table.get("digest").map_or_else(|| Some(Mode::default()), |value| value.word(&MODES));
     if table.get("enrich").and_then(|value| value.boolean()) == Some(true) {
         warnings.push("'enrich' has no effect yet: audit lists pass as Azure sent them".to_owned());
     }
     table.close();
     let (name, tokens, upstream, routes) = (name?, tokens?, upstream?, routes?);
-    Some(App { name, tokens, upstream, routes, allow_no_cache })
+    Some(App { name, tokens, upstream, routes, allow_no_cache, digest: digest? })
 }
 
 fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>> {
@@ -97,28 +98,4 @@ fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>>
 
 fn routes(value: &Value<'_>) -> Option<HashSet<Route>> {
     value.items().iter().map(|item| item.word(&ROUTES)).collect::<Vec<_>>().into_iter().collect()
-}
-
-/// Digest verdicts come with a later version. What would promise a refusal that does not happen is itself refused.
-fn digest(table: &Table<'_>, warnings: &mut Vec<String>) {
-    let words = [
-        ("off", Verdicts::Off),
-        ("observe", Verdicts::Observe),
-        ("enforce", Verdicts::Refuse),
-        ("require", Verdicts::Refuse),
-    ];
-    let Some(value) = table.get("digest") else {
-        return;
-    };
-    match value.word(&words) {
-        Some(Verdicts::Observe) => {
-            warnings.push("'digest' has no effect yet: no verdicts are given".to_owned())
-        }
-        Some(Verdicts::Refuse) => {
-            let _: Option<()> = value.wrong(
-                "\"enforce\" and \"require\" are not in this version yet: nothing would be refused",
-            );
-        }
-        Some(Verdicts::Off) | None => {}
-    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::liveness::verdict::Mode;
 
 const GOOD: &str = r#"
 [[listen]]
@@ -89,15 +90,19 @@ fn the_environment_is_put_in() {
 }
 
 #[test]
-fn what_would_promise_too_much_is_refused() {
-    for digest in ["enforce", "require"] {
-        let mistakes = read(&format!("{GOOD}digest = \"{digest}\"")).unwrap_err();
-        assert!(mistakes.concat().contains("nothing would be refused"), "{mistakes:?}");
+fn an_apps_mode_is_one_of_four() {
+    let mode =
+        |line: &str| read(&format!("{GOOD}{line}")).map(|mut config| config.apps.remove(0).digest);
+    assert_eq!(mode(""), Ok(Mode::Observe));
+    for known in [Mode::Off, Mode::Observe, Mode::Enforce, Mode::Require] {
+        assert_eq!(mode(&format!("digest = \"{}\"", known.as_str())), Ok(known));
     }
-    assert_eq!(
-        read(&format!("{GOOD}digest = \"observe\"\nenrich = true")).unwrap().warnings.len(),
-        2
-    );
+    assert!(mode("digest = \"on\"").is_err() && mode("digest = true").is_err());
+}
+
+#[test]
+fn what_has_no_effect_yet_is_said() {
+    assert_eq!(read(&format!("{GOOD}enrich = true")).unwrap().warnings.len(), 1);
 }
 
 #[test]

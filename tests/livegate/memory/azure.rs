@@ -7,11 +7,11 @@ use crate::support::upstream::{self, Upstream};
 use crate::support::wait;
 
 /// A token that must not outlive its session.
-pub(super) const DEAD_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.planted.token";
+pub(crate) const DEAD_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.planted.token";
 
 /// The upstream. A path of which nothing was said has no session, and every deletion succeeds.
-pub(super) struct Azure {
-    upstream: Upstream,
+pub(crate) struct Azure {
+    pub(crate) upstream: Upstream,
     play: Arc<Mutex<Play>>,
 }
 
@@ -30,14 +30,14 @@ struct Gate {
 }
 
 /// Answers that are held. They go when this is dropped, so that a test that fails does not hang.
-pub(super) struct Held {
+pub(crate) struct Held {
     method: &'static str,
     gate: Arc<Gate>,
     play: Arc<Mutex<Play>>,
 }
 
 impl Azure {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let play = Arc::new(Mutex::new(Play::default()));
         let script = Arc::clone(&play);
         let upstream = Upstream::plain(move |request| {
@@ -55,17 +55,17 @@ impl Azure {
         Self { upstream, play }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.upstream.url()
     }
 
     /// From now on a GET of this path is answered so.
-    pub(super) fn says(&self, target: &str, answer: Vec<u8>) {
+    pub(crate) fn says(&self, target: &str, answer: Vec<u8>) {
         self.says_in_turn("GET", target, [answer]);
     }
 
     /// From now on requests are answered so one after the other, and then always as the last one.
-    pub(super) fn says_in_turn(
+    pub(crate) fn says_in_turn(
         &self,
         method: &str,
         target: &str,
@@ -76,14 +76,14 @@ impl Azure {
     }
 
     /// Holds the answers to all requests of this method that arrive from now on.
-    pub(super) fn hold(&self, method: &'static str) -> Held {
+    pub(crate) fn hold(&self, method: &'static str) -> Held {
         let gate = Arc::new(Gate::default());
         self.play.lock().unwrap().gates.insert(method.to_owned(), Arc::clone(&gate));
         Held { method, gate, play: Arc::clone(&self.play) }
     }
 
     /// How often this has arrived so far.
-    pub(super) fn asked(&self, method: &str, target: &str) -> usize {
+    pub(crate) fn asked(&self, method: &str, target: &str) -> usize {
         let recorded = self.upstream.recorded();
         let same =
             |request: &&upstream::Recorded| request.method == method && request.target == target;
@@ -91,13 +91,13 @@ impl Azure {
     }
 
     /// How often this session has been asked for so far.
-    pub(super) fn calls(&self, target: &str) -> usize {
+    pub(crate) fn calls(&self, target: &str) -> usize {
         self.asked("GET", target)
     }
 
     /// Waits until this has arrived so many times.
     #[track_caller]
-    pub(super) fn until_asked(&self, method: &str, target: &str, times: usize) {
+    pub(crate) fn until_asked(&self, method: &str, target: &str, times: usize) {
         let arrived = wait::until(|| (self.asked(method, target) >= times).then_some(()));
         assert!(arrived.is_some(), "{times} times {method} {target}");
     }
@@ -121,7 +121,7 @@ impl Gate {
 
 impl Held {
     /// Lets all pass that arrive from now on; what is held already stays.
-    pub(super) fn let_others_pass(&self) {
+    pub(crate) fn let_others_pass(&self) {
         let mut play = self.play.lock().unwrap();
         if play.gates.get(self.method).is_some_and(|gate| Arc::ptr_eq(gate, &self.gate)) {
             play.gates.remove(self.method);
@@ -129,7 +129,7 @@ impl Held {
     }
 
     /// Lets them go.
-    pub(super) fn release(self) {
+    pub(crate) fn release(self) {
         drop(self);
     }
 }
@@ -143,38 +143,38 @@ impl Drop for Held {
 }
 
 /// There is no such session.
-pub(super) fn absent() -> Vec<u8> {
+pub(crate) fn absent() -> Vec<u8> {
     error(404, "SessionNotFound", &[])
 }
 
 /// An error in Azure's shape.
-pub(super) fn error(status: u16, code: &str, more: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn error(status: u16, code: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"No.\"}}}}");
     let fields = [&[("Content-Type", "application/json"), ("x-ms-error-code", code)], more];
     upstream::answer(status, &fields.concat(), body.as_bytes())
 }
 
 /// A session's content, as an answer.
-pub(super) fn ok(body: &str) -> Vec<u8> {
+pub(crate) fn ok(body: &str) -> Vec<u8> {
     let fields =
         [("Content-Type", "application/json; charset=utf-8"), ("apim-request-id", "apim-1")];
     upstream::answer(200, &fields, body.as_bytes())
 }
 
 /// An answer that begins well and breaks off.
-pub(super) fn cut_off() -> Vec<u8> {
+pub(crate) fn cut_off() -> Vec<u8> {
     let mut answer = ok(&succeeded("cut"));
     answer.truncate(answer.len() - 20);
     answer
 }
 
 /// A session with a decision, in an order and with spaces that only copying keeps.
-pub(super) fn succeeded(id: &str) -> String {
+pub(crate) fn succeeded(id: &str) -> String {
     ended(id, "Succeeded", &result("AB12"))
 }
 
 /// The attempts' member of a session whose client showed this digest.
-pub(super) fn result(digest: &str) -> String {
+pub(crate) fn result(digest: &str) -> String {
     format!(
         "{{ \"attemptId\":1, \"attemptStatus\":\"Succeeded\", \
          \"result\":{{\"livenessDecision\":\"realface\",\"digest\":\"{digest}\"}} }}"
@@ -182,7 +182,7 @@ pub(super) fn result(digest: &str) -> String {
 }
 
 /// A session with this status and these attempts.
-pub(super) fn ended(id: &str, status: &str, attempts: &str) -> String {
+pub(crate) fn ended(id: &str, status: &str, attempts: &str) -> String {
     format!(
         "{{\"sessionId\":\"{id}\", \"authToken\" : \"{DEAD_TOKEN}\",\"status\":\"{status}\", \
          \"results\":{{\"attempts\":[{attempts}]}},\"unknown\":1.50}}"
@@ -190,12 +190,12 @@ pub(super) fn ended(id: &str, status: &str, attempts: &str) -> String {
 }
 
 /// A session of the previews that nothing can follow any more.
-pub(super) fn expired(id: &str) -> String {
+pub(crate) fn expired(id: &str) -> String {
     format!("{{\"id\":\"{id}\",\"status\":\"ResultAvailable\",\"sessionExpired\":true}}")
 }
 
 /// A session that has not ended.
-pub(super) fn running(id: &str) -> String {
+pub(crate) fn running(id: &str) -> String {
     ended(id, "Running", "")
 }
 

@@ -12,39 +12,39 @@ use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
 use crate::support::http::{self, Answer, Headers, Request};
 use crate::support::wait;
 
-pub(super) const MISS: &str = "livegate; fwd=miss";
-pub(super) const STORED: &str = "livegate; fwd=miss; stored";
-pub(super) const COLLAPSED: &str = "livegate; fwd=miss; collapsed";
+pub(crate) const MISS: &str = "livegate; fwd=miss";
+pub(crate) const STORED: &str = "livegate; fwd=miss; stored";
+pub(crate) const COLLAPSED: &str = "livegate; fwd=miss; collapsed";
 
 /// Session requests that the gateway has not answered yet.
-pub(super) const ASKING: &str = "livegate_http_requests_in_flight{route=\"session\"}";
+pub(crate) const ASKING: &str = "livegate_http_requests_in_flight{route=\"session\"}";
 
 /// With one worker a request has joined whatever it joins by the time that it is counted: both happen in one go.
-pub(super) const ONE_WORKER: &str = "[server]\nworkers = 1\n";
+pub(crate) const ONE_WORKER: &str = "[server]\nworkers = 1\n";
 
-pub(super) struct Stage {
-    pub(super) azure: Azure,
-    pub(super) gateway: Gateway,
+pub(crate) struct Stage {
+    pub(crate) azure: Azure,
+    pub(crate) gateway: Gateway,
 }
 
 impl Stage {
     /// The memory keeps what is final, and nothing that may change is shared.
-    pub(super) fn set() -> Self {
+    pub(crate) fn set() -> Self {
         Self::with("running_ttl = \"0s\"\n")
     }
 
     /// With these lines about the memory.
-    pub(super) fn with(cache: &str) -> Self {
+    pub(crate) fn with(cache: &str) -> Self {
         Self::built(|builder| builder.cache(cache))
     }
 
     /// The same with one worker.
-    pub(super) fn with_one_worker(cache: &str) -> Self {
+    pub(crate) fn with_one_worker(cache: &str) -> Self {
         Self::built(|builder| builder.cache(cache).more(ONE_WORKER))
     }
 
     /// With whatever else is built in; the app of [`TOKEN`] may do everything.
-    pub(super) fn built(more: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(crate) fn built(more: impl FnOnce(Builder) -> Builder) -> Self {
         let azure = Azure::start();
         let builder = Builder::new(&azure.url()).cache("running_ttl = \"0s\"\n").app(
             "onboarding",
@@ -54,32 +54,32 @@ impl Stage {
         Self { gateway: more(builder).start(), azure }
     }
 
-    pub(super) fn get(&self, target: &str) -> Answer {
+    pub(crate) fn get(&self, target: &str) -> Answer {
         self.gateway.get(target)
     }
 
     /// GETs with one more field.
-    pub(super) fn get_with(&self, target: &str, name: &str, value: &str) -> Answer {
+    pub(crate) fn get_with(&self, target: &str, name: &str, value: &str) -> Answer {
         Request::get(target).key(TOKEN).header(name, value).send(self.gateway.public)
     }
 
-    pub(super) fn delete(&self, target: &str) -> Answer {
+    pub(crate) fn delete(&self, target: &str) -> Answer {
         Request::new("DELETE", target).key(TOKEN).send(self.gateway.public)
     }
 
     /// Sends it from a thread of its own.
-    pub(super) fn sending(&self, request: Request) -> JoinHandle<Answer> {
+    pub(crate) fn sending(&self, request: Request) -> JoinHandle<Answer> {
         let public = self.gateway.public;
         thread::spawn(move || request.key(TOKEN).send(public))
     }
 
     /// Asks for a session and waits for it as long as may be.
-    pub(super) fn waiting(&self, target: &str) -> JoinHandle<Answer> {
+    pub(crate) fn waiting(&self, target: &str) -> JoinHandle<Answer> {
         self.sending(Request::get(target).header("Prefer", "wait=60"))
     }
 
     /// Sends one request and reads until the connection ends: the first line, the fields, and what came behind them.
-    pub(super) fn raw(&self, method: &str, target: &str, more: &str) -> (String, Headers, Vec<u8>) {
+    pub(crate) fn raw(&self, method: &str, target: &str, more: &str) -> (String, Headers, Vec<u8>) {
         let mut stream = TcpStream::connect(self.gateway.public).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let head = format!(
@@ -95,7 +95,7 @@ impl Stage {
     }
 
     /// Asks over an HTTP/2 connection of its own, and reads nothing.
-    pub(super) fn ask_by_http2(&self, target: &str, prefer: &str) -> TcpStream {
+    pub(crate) fn ask_by_http2(&self, target: &str, prefer: &str) -> TcpStream {
         let fields = [
             literal(":method", "GET"),
             literal(":scheme", "http"),
@@ -112,21 +112,21 @@ impl Stage {
     }
 
     /// The value of a metric, with its labels as they are written; one that was never counted is 0.
-    pub(super) fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let metrics = Request::get("/metrics").send(self.gateway.admin).text();
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         value.unwrap_or_default()
     }
 
     #[track_caller]
-    pub(super) fn until_metric(&self, name: &str, value: u64) {
+    pub(crate) fn until_metric(&self, name: &str, value: u64) {
         let reached = wait::until(|| (self.metric(name) == value).then_some(()));
         assert!(reached.is_some(), "{name} is {} in place of {value}", self.metric(name));
     }
 
     /// Exchanges a part of the configuration for another, and loads it.
     #[track_caller]
-    pub(super) fn reload(&self, old: &str, new: &str) {
+    pub(crate) fn reload(&self, old: &str, new: &str) {
         let path = self.gateway.scratch.path("livegate.toml");
         let config = fs::read_to_string(&path).unwrap();
         assert!(config.contains(old), "{old} is not in {config}");
@@ -139,18 +139,18 @@ impl Stage {
 }
 
 /// A session's path.
-pub(super) fn session(id: &str) -> String {
+pub(crate) fn session(id: &str) -> String {
     format!("/face/v1.2/detectLiveness-sessions/{id}")
 }
 
 /// The path of a session of the previews.
-pub(super) fn preview(id: &str) -> String {
+pub(crate) fn preview(id: &str) -> String {
     format!("/face/v1.2-preview.1/detectLiveness/singleModal/sessions/{id}")
 }
 
 /// The one value of `Cache-Status`.
 #[track_caller]
-pub(super) fn cache_status(answer: &Answer) -> &str {
+pub(crate) fn cache_status(answer: &Answer) -> &str {
     let values: Vec<_> = answer.headers.all("cache-status").collect();
     assert_eq!(values.len(), 1, "{answer:?}");
     values[0]
@@ -158,20 +158,20 @@ pub(super) fn cache_status(answer: &Answer) -> &str {
 
 /// How many seconds a hit says that it will be kept; `None` for what is no hit.
 #[track_caller]
-pub(super) fn ttl(answer: &Answer) -> Option<u64> {
+pub(crate) fn ttl(answer: &Answer) -> Option<u64> {
     let seconds = cache_status(answer).strip_prefix("livegate; hit; ttl=")?;
     Some(seconds.parse().unwrap())
 }
 
 /// Asserts that it was kept.
 #[track_caller]
-pub(super) fn hit(answer: &Answer) {
+pub(crate) fn hit(answer: &Answer) {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(ttl(answer).is_some_and(|ttl| ttl > 0), "{answer:?}");
 }
 
 /// Asserts the status and how it was come by.
 #[track_caller]
-pub(super) fn told(answer: &Answer, status: u16, how: &str) {
+pub(crate) fn told(answer: &Answer, status: u16, how: &str) {
     assert_eq!((answer.status, cache_status(answer)), (status, how), "{answer:?}");
 }

@@ -1,0 +1,128 @@
+//! Compares what an app's client reported with what Azure tells, and refuses what the app's mode says.
+//!
+//! Below it an answer is the same for all who ask. Above it there is a verdict for the one who does, and where that is a
+//! refusal, no decision.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use futures_util::future::Map;
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
+
+use super::key::{Question, SessionKey};
+use super::lasting::Lasting;
+use super::prepared::Session;
+use super::recall::Told;
+use crate::call::Call;
+use crate::error::Error;
+use crate::liveness::Operation;
+use crate::liveness::verdict::{Given, Likeness, Mode, Verdict};
+
+/// An answer with what is said of it to the one who asked.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The answer.
+    pub told: Told,
+    /// Whether the client's digest is the deciding attempt's.
+    pub digest: Option<Verdict>,
+    /// Whether it was verified against the expected picture.
+    pub picture: Option<Likeness>,
+}
+
+/// The row.
+#[derive(Debug, Clone)]
+pub struct Digest<S> {
+    inner: S,
+    lasting: Arc<Lasting>,
+    resource: u32,
+}
+
+/// Compares digests about sessions of the resource of this number.
+pub fn digest<S>(
+    lasting: Arc<Lasting>,
+    resource: u32,
+) -> impl Layer<S, Service = Digest<S>> + Clone {
+    layer_fn(move |inner| Digest { inner, lasting: Arc::clone(&lasting), resource })
+}
+
+impl<S> Service<Call> for Digest<S>
+where
+    S: Service<Call, Response = Told, Error = Error>,
+{
+    type Response = Judged;
+    type Error = Error;
+    type Future =
+        Map<S::Future, Box<dyn FnOnce(Result<Told, Error>) -> Result<Judged, Error> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let asked = Asked {
+            lasting: Arc::clone(&self.lasting),
+            session: Question::new(self.resource, &call.target.resource)
+                .map(|question| question.key.session()),
+            mode: call.app.digest,
+            digest: call.wishes.client_digest,
+            picture: call.wishes.expected_picture,
+        };
+        self.inner.call(call).map(Box::new(move |told| asked.judge(told?)))
+    }
+}
+
+/// What a request gives, and of which session.
+struct Asked {
+    lasting: Arc<Lasting>,
+    session: Option<SessionKey>,
+    mode: Mode,
+    digest: Given,
+    picture: Given,
+}
+
+impl Asked {
+    fn judge(&self, told: Told) -> Result<Judged, Error> {
+        let answer = Arc::clone(&told.answer);
+        let (Some(session), Some(id)) = (&answer.session, &self.session) else {
+            return Ok(Judged { told, digest: None, picture: None });
+        };
+        let digest = (self.mode != Mode::Off).then(|| self.digest(session, id));
+        let picture = self.picture(session, id);
+        match digest {
+            Some(verdict @ Verdict::Unreported) if self.mode.refuses(verdict) => {
+                Err(Error::DigestRequired(verdict))
+            }
+            Some(verdict) if self.mode.refuses(verdict) => Err(Error::DigestMismatch(verdict)),
+            _ => Ok(Judged { told, digest, picture }),
+        }
+    }
+
+    /// What comes with the request counts before what was reported earlier.
+    fn digest(&self, session: &Session, id: &SessionKey) -> Verdict {
+        let (evidence, mut given) = (&session.evidence, self.digest);
+        if given == Given::Nothing {
+            let deciding = evidence.deciding().and_then(|proof| proof.attempt);
+            given = self.lasting.reported.pick(id.resource, &id.id, deciding);
+        }
+        let verdict = evidence.judge(given);
+        if session.judged.is_new(given) {
+            self.lasting.counted.verdict(id, evidence, given, verdict, self.mode);
+        }
+        verdict
+    }
+
+    /// What comes with the request counts before what went through with the session's creation.
+    fn picture(&self, session: &Session, id: &SessionKey) -> Option<Likeness> {
+        let mut given = self.picture;
+        if given == Given::Nothing && id.operation == Operation::LivenessWithVerify {
+            given = self.lasting.memory.picture(id);
+        }
+        let likeness = session.evidence.compare(given)?;
+        if session.compared.is_new(given) {
+            self.lasting.counted.likeness(id, &session.evidence, given, likeness);
+        }
+        Some(likeness)
+    }
+}

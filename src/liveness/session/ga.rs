@@ -1,0 +1,169 @@
+//! A session of v1.2 and later: attempts within the session, each with its result.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::json::{AttemptId, Confidence, List, Text};
+use super::{Attempt, Facts, Standing};
+use crate::liveness::decision::Outcome;
+use crate::liveness::verdict::{Given, Proof};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct View<'a> {
+    #[serde(borrow)]
+    status: Text<'a>,
+    #[serde(default, borrow)]
+    auth_token: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    model_version: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    results: Option<Results<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Results<'a> {
+    #[serde(default, borrow)]
+    attempts: Option<List<AttemptView<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttemptView<'a> {
+    #[serde(default)]
+    attempt_id: Option<AttemptId>,
+    #[serde(default, borrow)]
+    attempt_status: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    result: Option<ResultView<'a>>,
+    #[serde(default, borrow)]
+    error: Option<Failure<'a>>,
+    #[serde(default)]
+    abuse_monitoring_result: Option<Abuse>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResultView<'a> {
+    #[serde(default, borrow)]
+    liveness_decision: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    digest: Option<Text<'a>>,
+    #[serde(default)]
+    verify_result: Option<Verify>,
+    #[serde(default, borrow)]
+    verify_image_hash: Option<Text<'a>>,
+}
+
+/// How like the person of the picture it was.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Verify {
+    #[serde(default)]
+    pub(super) is_identical: Option<bool>,
+    #[serde(default)]
+    pub(super) match_confidence: Option<Confidence>,
+}
+
+/// An error, of which only the code matters.
+#[derive(Default, Deserialize)]
+pub(super) struct Failure<'a> {
+    #[serde(default, borrow)]
+    pub(super) code: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Abuse {
+    #[serde(default)]
+    is_abuse_detected: Option<bool>,
+}
+
+impl<'a> View<'a> {
+    /// What it says, and its token; `None` where attempts cannot be told apart.
+    pub(super) fn read(self) -> Option<(Facts, Option<&'a RawValue>)> {
+        let attempts = self.results.and_then(|results| results.attempts);
+        let views = attempts.map_or_else(Vec::new, |attempts| attempts.0);
+        let (mut ended, running): (Vec<_>, Vec<_>) =
+            views.iter().partition(|attempt| attempt.has_ended());
+        ended.sort_unstable_by_key(|attempt| attempt.id());
+        if views.len() > 1 && !are_distinct(views.iter().map(|attempt| attempt.id())) {
+            return None;
+        }
+        let has_result = ended.iter().any(|attempt| attempt.result.is_some());
+        // A status alone proves nothing: the published samples contradict themselves.
+        let standing = match self.status.as_str() {
+            "NotStarted" | "Running" => Standing::Pending,
+            "Succeeded" if has_result && running.is_empty() => Standing::Succeeded,
+            "Succeeded" => Standing::Decided,
+            "Failed" | "Canceled" => Standing::Ended,
+            _ => Standing::Unknown,
+        };
+        let facts = Facts {
+            standing,
+            canceled: self.status.as_str() == "Canceled",
+            expired: None,
+            created: None,
+            model_version: self.model_version.map(Text::into_string),
+            attempts: ended.into_iter().map(AttemptView::read).collect(),
+            count: Some(views.len()),
+        };
+        Some((facts, self.auth_token))
+    }
+}
+
+/// Whether all are there and no two are the same.
+fn are_distinct(ids: impl Iterator<Item = Option<u64>>) -> bool {
+    let ids: Option<Vec<_>> = ids.collect();
+    ids.is_some_and(|mut ids| {
+        ids.sort_unstable();
+        ids.is_sorted_by(|one, next| one < next)
+    })
+}
+
+impl AttemptView<'_> {
+    fn id(&self) -> Option<u64> {
+        self.attempt_id.map(|id| id.0)
+    }
+
+    fn has_ended(&self) -> bool {
+        match self.attempt_status.as_ref().map(Text::as_str) {
+            Some("Succeeded" | "Failed" | "Canceled") => true,
+            Some("NotStarted" | "Running") => false,
+            _ => self.result.is_some() || self.error.is_some(),
+        }
+    }
+
+    fn read(&self) -> Attempt {
+        let status = self.attempt_status.as_ref().map(Text::as_str);
+        let result = self.result.as_ref();
+        let failed = self.error.is_some() || matches!(status, Some("Failed" | "Canceled"));
+        let outcome = if failed {
+            let code = self.error.as_ref().and_then(|error| error.code.as_ref());
+            Outcome::of_error(code.map(Text::as_str))
+        } else {
+            let decision = result.and_then(|result| result.liveness_decision.as_ref());
+            Outcome::of_result(decision.map(Text::as_str))
+        };
+        let verify = result.and_then(|result| result.verify_result.as_ref());
+        let id = self.id();
+        let abuse = self.abuse_monitoring_result.as_ref();
+        Attempt {
+            number: id.and_then(|id| i64::try_from(id).ok()).unwrap_or_default(),
+            outcome,
+            identical: verify.and_then(|verify| verify.is_identical).filter(|_| !failed),
+            confidence: verify.and_then(|verify| verify.match_confidence).map(|it| it.0),
+            abuse: abuse.and_then(|abuse| abuse.is_abuse_detected).unwrap_or_default(),
+            proof: Proof {
+                attempt: id,
+                digest: given(result.and_then(|result| result.digest.as_ref())),
+                picture: given(result.and_then(|result| result.verify_image_hash.as_ref())),
+            },
+        }
+    }
+}
+
+/// What a member gives.
+pub(super) fn given(text: Option<&Text<'_>>) -> Given {
+    text.map(|text| Given::parse(text.as_str().as_bytes())).unwrap_or_default()
+}

@@ -1,0 +1,154 @@
+//! Pieces of the views: what JSON may hold where something that matters is expected.
+//!
+//! A member that is absent or null is `None`. One of another type, or out of its range, makes the whole content unreadable:
+//! what contradicts the API's description is not guessed at.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// Most attempts that are read. v1.3-preview.1 allows 3 at most, the older versions say «up to 3 retries».
+const MOST_ATTEMPTS: usize = 100;
+
+/// Deepest nesting that is read. A session has some 8 levels.
+const DEEPEST: usize = 128;
+
+/// A text, borrowed where it can be. (serde borrows a `Cow` only where it stands by itself.)
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn into_string(self) -> String {
+        self.0.into_owned()
+    }
+}
+
+/// `attemptId`: it begins at 1. RFC 9651 §3.3.1: an integer that can be told has 15 digits at most.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "u64")]
+pub(super) struct AttemptId(pub(super) u64);
+
+impl TryFrom<u64> for AttemptId {
+    type Error = &'static str;
+
+    fn try_from(id: u64) -> Result<Self, &'static str> {
+        (1..=999_999_999_999_999).contains(&id).then_some(Self(id)).ok_or("no attempt's id")
+    }
+}
+
+/// `matchConfidence`: from 0 to 1.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+pub(super) struct Confidence(pub(super) f64);
+
+impl TryFrom<f64> for Confidence {
+    type Error = &'static str;
+
+    fn try_from(confidence: f64) -> Result<Self, &'static str> {
+        (0.0..=1.0).contains(&confidence).then_some(Self(confidence)).ok_or("no confidence")
+    }
+}
+
+/// A list that is not longer than believable.
+pub(super) struct List<T>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Bounded(PhantomData)).map(Self)
+    }
+}
+
+struct Bounded<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::with_capacity(4);
+        while let Some(item) = items.next_element()? {
+            if list.len() == MOST_ATTEMPTS {
+                return Err(A::Error::custom("too long a list"));
+            }
+            list.push(item);
+        }
+        Ok(list)
+    }
+}
+
+/// Whether anything lies deeper than is read. What is skipped has no such limit of itself.
+pub(super) fn is_too_deep(text: &str) -> bool {
+    let opens = |byte: &&u8| matches!(byte, b'{' | b'[');
+    // Mostly there are too few brackets in all.
+    text.as_bytes().iter().filter(opens).count() > DEEPEST && depth(text) > DEEPEST
+}
+
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_of_texts() {
+        for (text, expected) in [
+            ("", 0),
+            ("{}", 1),
+            (r#"{"a":[{}],"b":[]}"#, 3),
+            (r#"{"[[[[":"\"[[\\"}"#, 1),
+            ("]]]][", 1),
+        ] {
+            assert_eq!(depth(text), expected, "{text}");
+        }
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(!is_too_deep(&nested(128)));
+        assert!(is_too_deep(&nested(129)));
+        assert!(!is_too_deep(&"[],".repeat(10_000)));
+    }
+
+    #[test]
+    fn lists_and_numbers_have_bounds() {
+        let read = |length: usize| {
+            let list = format!("[{}]", vec!["7"; length].join(","));
+            serde_json::from_str::<List<u8>>(&list).map(|list| list.0.len()).ok()
+        };
+        assert_eq!((read(0), read(100), read(101)), (Some(0), Some(100), None));
+        let id = |text| serde_json::from_str::<AttemptId>(text).map(|id| id.0).ok();
+        assert_eq!((id("1"), id("999999999999999")), (Some(1), Some(999_999_999_999_999)));
+        for odd in ["0", "-1", "1.0", "1e2", "1000000000000000", "12345678901234567890", "\"1\""] {
+            assert_eq!(id(odd), None, "{odd}");
+        }
+        let confidence = |text| serde_json::from_str::<Confidence>(text).map(|it| it.0).ok();
+        assert_eq!((confidence("0"), confidence("0.93")), (Some(0.0), Some(0.93)));
+        for odd in ["-0.1", "1.1", "1e999", "\"1\"", "true"] {
+            assert_eq!(confidence(odd), None, "{odd}");
+        }
+    }
+}

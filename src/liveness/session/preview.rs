@@ -1,0 +1,130 @@
+//! A session of the previews, and the audit entry that is its result: the latest of the device's calls.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::ga::{Failure, Verify, given};
+use super::json::Text;
+use super::{Attempt, Facts, Standing};
+use crate::liveness::decision::Outcome;
+use crate::liveness::verdict::Proof;
+
+/// From this status on the device was answered with an error.
+const REFUSED: u16 = 400;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct View<'a> {
+    #[serde(borrow)]
+    status: Text<'a>,
+    #[serde(default)]
+    session_expired: Option<bool>,
+    #[serde(default, borrow)]
+    created_date_time: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    auth_token: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    result: Option<Entry<'a>>,
+}
+
+/// An audit entry.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    #[serde(default)]
+    id: Option<i64>,
+    #[serde(default, borrow)]
+    digest: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    verify_image_hash: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    response: Option<Answered<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answered<'a> {
+    /// Its form depends on what the device called, and is not described.
+    #[serde(default, borrow)]
+    body: Option<&'a RawValue>,
+    #[serde(default)]
+    status_code: Option<u16>,
+}
+
+/// What the device was answered, as far as that is a result or an error.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Content<'a> {
+    #[serde(default, borrow)]
+    liveness_decision: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    model_version_used: Option<Text<'a>>,
+    #[serde(default)]
+    verify_result: Option<Verify>,
+    #[serde(default, borrow)]
+    error: Option<Failure<'a>>,
+}
+
+impl<'a> View<'a> {
+    /// What it says, and its token; `None` where its result cannot be read.
+    pub(super) fn read(self) -> Option<(Facts, Option<&'a RawValue>)> {
+        let expired = self.session_expired == Some(true);
+        let standing = match self.status.as_str() {
+            "NotStarted" | "Started" => Standing::Pending,
+            "ResultAvailable" if expired => Standing::Succeeded,
+            "ResultAvailable" => Standing::Decided,
+            _ => Standing::Unknown,
+        };
+        let (mut attempts, mut model_version) = (Vec::new(), None);
+        if let Some(entry) = self.result {
+            let (attempt, model) = entry.read()?;
+            attempts.push(attempt);
+            model_version = model;
+        }
+        let facts = Facts {
+            standing,
+            canceled: false,
+            expired: Some(expired),
+            created: self.created_date_time.and_then(|text| text.as_str().parse().ok()),
+            model_version,
+            attempts,
+            count: None,
+        };
+        Some((facts, self.auth_token))
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn read(self) -> Option<(Attempt, Option<String>)> {
+        let status = self.response.as_ref().and_then(|response| response.status_code);
+        let body = self.response.and_then(|response| response.body);
+        let refused = status.is_some_and(|status| status >= REFUSED);
+        let content = match body.map(|body| serde_json::from_str::<Content<'a>>(body.get())) {
+            None => Content::default(),
+            Some(Ok(content)) => content,
+            Some(Err(_)) if refused => Content::default(),
+            Some(Err(_)) => return None,
+        };
+        let failed = refused || content.error.is_some();
+        let outcome = if failed {
+            let code = content.error.as_ref().and_then(|error| error.code.as_ref());
+            Outcome::of_error(code.map(Text::as_str))
+        } else {
+            Outcome::of_result(content.liveness_decision.as_ref().map(Text::as_str))
+        };
+        let verify = content.verify_result.unwrap_or_default();
+        let attempt = Attempt {
+            number: self.id.unwrap_or_default(),
+            outcome,
+            identical: verify.is_identical.filter(|_| !failed),
+            confidence: verify.match_confidence.map(|confidence| confidence.0),
+            abuse: false,
+            proof: Proof {
+                attempt: None,
+                digest: given(self.digest.as_ref()),
+                picture: given(self.verify_image_hash.as_ref()),
+            },
+        };
+        Some((attempt, content.model_version_used.map(Text::into_string)))
+    }
+}
