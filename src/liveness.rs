@@ -5,6 +5,7 @@
 
 pub mod decision;
 pub mod digest;
+pub mod json;
 pub mod operation;
 pub mod resource;
 pub mod session;

@@ -3,9 +3,8 @@
 //! What is counted comes from Azure and never from memory. A gateway that starts anew has forgotten what it counted, and
 //! two that stand side by side count each for itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::gate::{Gate, Thing};
 use super::key::SessionKey;
@@ -14,8 +13,9 @@ use crate::liveness::session::{Attempt, Facts, Standing};
 use crate::liveness::verdict::{Evidence, Given, Likeness, Mode, Verdict};
 use crate::metrics::Metrics;
 
-/// Most attempts, ends and signals that are remembered, and most verdicts: some 50 MB each. `benches/memory.rs` measures it.
-const MOST: u64 = 250_000;
+/// Most attempts, ends and signals that are remembered, and most verdicts. At most 10 calls a second are 900,000 in 25 hours, and a
+/// session costs several. `benches/memory.rs` measures what they cost.
+const MOST: usize = 900_000;
 
 /// Most model versions that are told apart, so that the number of series is bounded.
 const MOST_MODELS: usize = 5;
@@ -70,7 +70,7 @@ impl Counted {
     }
 
     /// Counts what an answer of Azure's shows for the first time.
-    pub(super) fn observe(&self, session: &SessionKey, facts: &Facts) {
+    pub fn observe(&self, session: &SessionKey, facts: &Facts) {
         for attempt in &facts.attempts {
             let mark = mark(attempt);
             match self.seen.note(session, Thing::Attempt(attempt.number), mark) {
@@ -190,7 +190,7 @@ impl Counted {
     }
 
     /// Frees what has expired, and tells how much is remembered.
-    pub(super) fn sweep(&self) {
+    pub fn sweep(&self) {
         self.seen.sweep();
         self.compared.sweep();
         let count = self.seen.count() + self.compared.count();
@@ -199,10 +199,11 @@ impl Counted {
 }
 
 /// What of an attempt must never change.
-fn mark(attempt: &Attempt) -> u64 {
+fn mark(attempt: &Attempt) -> u32 {
     let mut hash = DefaultHasher::new();
     (&attempt.outcome, attempt.identical).hash(&mut hash);
-    hash.finish()
+    let [.., a, b, c, d] = hash.finish().to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// How a session ended, if it did: the value of the metric label `status`.

@@ -1,19 +1,22 @@
 //! Remembers what was seen, so that it is counted once in its life, however often it is asked about.
 
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use moka::notification::RemovalCause;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 use prometheus::IntCounterVec;
 use sha2::{Digest as _, Sha256};
 
 use super::key::SessionKey;
 use crate::liveness::Operation;
 use crate::liveness::verdict::{Given, Proof};
+use crate::moment::Moment;
 
-/// Longest time that a session can be asked about with a token that lives, and an hour: a token lives 24 hours at most.
-const LONGEST: Duration = Duration::from_secs(25 * 3600);
+/// Seconds that something is remembered from when it was first seen: a session's token lives 24 hours at most, and one more for
+/// who asks late.
+const LONGEST: u32 = 25 * 3600;
+
+/// How many parts it has.
+const PARTS: usize = 16;
 
 /// What can be seen of a session.
 #[derive(Debug, Clone, Copy)]
@@ -31,46 +34,85 @@ pub(super) enum Thing {
 }
 
 /// A bounded memory for what was seen. What had to make room is seen anew, so a metric tells how often that happens.
+///
+/// It is parted so that one part's growing keeps nobody waiting for long.
 #[derive(Debug)]
-pub(super) struct Gate(Cache<[u8; 16], u64>);
+pub(super) struct Gate {
+    parts: [Mutex<Part>; PARTS],
+    most: usize,
+    start: Moment,
+    evictions: IntCounterVec,
+}
+
+type Key = [u8; 16];
+
+#[derive(Debug, Default)]
+struct Part {
+    marks: HashMap<Key, u32>,
+    /// In the order in which they came, with the seconds from the start.
+    order: VecDeque<(Key, u32)>,
+}
 
 impl Gate {
     /// For so many things.
-    pub(super) fn new(most: u64, evictions: &IntCounterVec) -> Self {
-        let evictions = evictions.clone();
-        let cache = Cache::builder()
-            .max_capacity(most)
-            .time_to_live(LONGEST)
-            // What is new must find a place: it is what comes again.
-            .eviction_policy(EvictionPolicy::lru())
-            .eviction_listener(move |_, _, cause| match cause {
-                RemovalCause::Expired => evictions.with_label_values(&["expired"]).inc(),
-                RemovalCause::Size => evictions.with_label_values(&["size"]).inc(),
-                RemovalCause::Explicit | RemovalCause::Replaced => {}
-            })
-            .build();
-        Self(cache)
+    pub(super) fn new(most: usize, evictions: &IntCounterVec) -> Self {
+        let (most, evictions) = (most.div_ceil(PARTS), evictions.clone());
+        Self { parts: Default::default(), most, start: Moment::now(), evictions }
     }
 
     /// Notes something with a mark. If it was seen before, the mark of that time, which stays.
-    pub(super) fn note(&self, session: &SessionKey, thing: Thing, mark: u64) -> Option<u64> {
-        let entry = self.0.entry(key(session, thing)).or_insert(mark);
-        (!entry.is_fresh()).then(|| entry.into_value())
+    pub(super) fn note(&self, session: &SessionKey, thing: Thing, mark: u32) -> Option<u32> {
+        let key = key(session, thing);
+        let index = key.first().map_or(0, |byte| usize::from(*byte) % PARTS);
+        let mut part = self.parts.get(index)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = part.marks.get(&key).copied();
+        if known.is_none() {
+            part.marks.insert(key, mark);
+            part.order.push_back((key, self.now()));
+            if part.order.len() > self.most {
+                part.forget_first();
+                self.evictions.with_label_values(&["size"]).inc();
+            }
+        }
+        known
     }
 
     /// How much is remembered.
-    pub(super) fn count(&self) -> u64 {
-        self.0.entry_count()
+    pub(super) fn count(&self) -> usize {
+        self.parts().map(|part| part.order.len()).sum()
     }
 
     /// Frees what has expired.
     pub(super) fn sweep(&self) {
-        self.0.run_pending_tasks();
+        let now = self.now();
+        for mut part in self.parts() {
+            let expired = |(_, seen): &(Key, u32)| now.saturating_sub(*seen) >= LONGEST;
+            while part.order.front().is_some_and(expired) {
+                part.forget_first();
+                self.evictions.with_label_values(&["expired"]).inc();
+            }
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = MutexGuard<'_, Part>> {
+        self.parts.iter().map(|part| part.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn now(&self) -> u32 {
+        u32::try_from(Moment::now().since(self.start).as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Part {
+    fn forget_first(&mut self) {
+        if let Some((key, _)) = self.order.pop_front() {
+            self.marks.remove(&key);
+        }
     }
 }
 
 /// 128 bits of a hash: ids come from outside, and nobody should be able to make two of them meet.
-fn key(session: &SessionKey, thing: Thing) -> [u8; 16] {
+fn key(session: &SessionKey, thing: Thing) -> Key {
     let mut hash = Sha256::new();
     hash.update(session.resource.to_be_bytes());
     hash.update([u8::from(session.operation == Operation::LivenessWithVerify)]);
@@ -109,6 +151,10 @@ fn feed(hash: &mut Sha256, given: Given) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
     use super::*;
     use crate::liveness::SessionId;
     use crate::liveness::digest::Digest;
@@ -159,16 +205,34 @@ mod tests {
     #[test]
     fn what_makes_room_is_told() {
         let metrics = Metrics::new().unwrap();
-        let gate = Gate::new(10, &metrics.liveness_dedupe_evictions_total);
+        let gate = Gate::new(PARTS * 10, &metrics.liveness_dedupe_evictions_total);
         let session = session(0, Operation::Liveness, "a");
-        for number in 0..25 {
-            gate.note(&session, Thing::Attempt(number), 0);
-            gate.sweep();
+        for number in 0..1000 {
+            assert_eq!(gate.note(&session, Thing::Attempt(number), 0), None);
         }
-        assert_eq!(gate.count(), 10);
+        assert_eq!(gate.count(), PARTS * 10);
         let evicted = metrics.liveness_dedupe_evictions_total.with_label_values(&["size"]);
-        assert_eq!(evicted.get(), 15);
-        assert_eq!(gate.note(&session, Thing::Attempt(24), 0), Some(0), "the newest are there");
+        assert_eq!(evicted.get(), 1000 - 160);
+        assert_eq!(gate.note(&session, Thing::Attempt(999), 0), Some(0), "the newest are there");
         assert_eq!(gate.note(&session, Thing::Attempt(0), 0), None, "the oldest are not");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_seen_is_remembered_for_25_hours() {
+        let metrics = Metrics::new().unwrap();
+        let gate = Gate::new(1000, &metrics.liveness_dedupe_evictions_total);
+        let session = session(0, Operation::Liveness, "a");
+        gate.note(&session, Thing::Attempt(1), 0);
+        advance(Duration::from_secs(3600)).await;
+        gate.note(&session, Thing::Attempt(2), 0);
+        advance(Duration::from_secs(24 * 3600 - 1)).await;
+        gate.sweep();
+        assert_eq!(gate.note(&session, Thing::Attempt(1), 0), Some(0), "seeing it again");
+        advance(Duration::from_secs(1)).await;
+        gate.sweep();
+        assert_eq!(gate.count(), 1, "does not lengthen its life");
+        assert_eq!(gate.note(&session, Thing::Attempt(1), 0), None);
+        let evicted = metrics.liveness_dedupe_evictions_total.with_label_values(&["expired"]);
+        assert_eq!(evicted.get(), 1);
     }
 }

@@ -16,6 +16,7 @@ use crate::call::{LONGEST_REGISTRATION, Registration, Reply};
 use crate::error::Error;
 use crate::headers::{LIVENESS_DIGEST, verdict as verdict_value};
 use crate::liveness::digest::Digest;
+use crate::liveness::json::Object;
 use crate::liveness::verdict::{Mode, Verdict};
 
 /// Attempts that can be named: as many as are read of a session.
@@ -95,7 +96,8 @@ async fn read(body: Body) -> Result<(Digest, Option<u64>), Error> {
             Some(BodyError::TooLarge) | None => Error::BodyTooLarge,
         }
     })?;
-    let content: Content = serde_json::from_slice(&content.to_bytes()).map_err(|_| NO_JSON)?;
+    let content: Object<Content> =
+        serde_json::from_slice(&content.to_bytes()).map_err(|_| NO_JSON)?;
     let digest = Digest::parse(content.digest.as_bytes()).ok_or(NO_DIGEST)?;
     if content.attempt.is_some_and(|attempt| !ATTEMPTS.contains(&attempt)) {
         return Err(NO_ATTEMPT);

@@ -26,6 +26,9 @@ use crate::wishes::Wishes;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
+/// The fields that a verdict is about.
+const GIVEN: &str = "Liveness-Client-Digest, Liveness-Expected-Verify-Image";
+
 /// The row.
 #[derive(Debug, Clone)]
 pub struct Tell<S> {
@@ -68,11 +71,11 @@ fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
     }
     if let Some(session) = &answer.session {
         fields.insert(ETAG, session.etag.clone());
-        // What may change is asked for each time, by whatever keeps it nearer to the app. So is a verdict, which is about what
-        // this one request gave.
-        let lasts = session.standing.is_final() && digest.is_none() && picture.is_none();
-        let control = if lasts { "private" } else { "private, no-cache" };
+        // What may change is asked for each time, by whatever keeps it nearer to the app.
+        let control = if session.standing.is_final() { "private" } else { "private, no-cache" };
         fields.insert(CACHE_CONTROL, HeaderValue::from_static(control));
+        // RFC 9110 §12.5.5: what was given decides on the verdicts.
+        fields.append(VARY, HeaderValue::from_static(GIVEN));
     }
     // RFC 9111 §3.2: what a 304 has takes the place of what the app kept.
     fields.extend(digest.map(|digest| (LIVENESS_DIGEST, verdict(digest))));

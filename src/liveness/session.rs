@@ -4,17 +4,18 @@
 //! matter and makes no typed copy of the schema. A body that cannot be read decides nothing and is not final.
 
 mod ga;
-mod json;
 mod preview;
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Family;
 use super::decision::{Decision, Outcome};
+use super::json::{self, Object};
 use super::verdict::{Evidence, Proof};
 
 /// What a session's body says.
@@ -159,9 +160,14 @@ fn view(family: Family, text: &str) -> Option<(Facts, Option<&RawValue>)> {
         return None;
     }
     match family {
-        Family::Ga => serde_json::from_str::<ga::View<'_>>(text).ok()?.read(),
-        Family::Preview => serde_json::from_str::<preview::View<'_>>(text).ok()?.read(),
+        Family::Ga => parse::<ga::View<'_>>(text)?.read(),
+        Family::Preview => parse::<preview::View<'_>>(text)?.read(),
     }
+}
+
+/// An object of this kind.
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    serde_json::from_str(text).ok().map(|Object(object)| object)
 }
 
 /// Where the token's value lies, unless it is blank already.

@@ -4,10 +4,13 @@
 //! whether it is the same. What passes is not held up, and a form that cannot be read passes like any other.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::poll_fn;
+use futures_util::stream::{Stream, poll_fn};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use multer::{Field, Multipart};
@@ -20,6 +23,7 @@ use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::liveness::digest::Digest;
+use crate::liveness::json::Object;
 
 /// Longest text in a form that is read, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -59,22 +63,26 @@ impl Drop for Picture {
     }
 }
 
-async fn read(boundary: String, mut seen: UnboundedReceiver<Bytes>) -> Option<Digest> {
-    let pieces = poll_fn(move |cx| seen.poll_recv(cx).map(|piece| piece.map(Ok::<_, Infallible>)));
-    let mut form = Multipart::new(pieces, boundary);
+async fn read(boundary: String, seen: UnboundedReceiver<Bytes>) -> Option<Digest> {
+    let searched = Arc::new(AtomicUsize::new(0));
+    let mut form = Multipart::new(pieces(seen, Arc::clone(&searched)), boundary);
     let (mut hash, mut wanted) = (None, false);
     while let Some(field) = form.next_field().await.ok()? {
+        searched.store(0, Ordering::Relaxed);
         let name = field.name().unwrap_or_default().to_ascii_lowercase();
         match name.as_str() {
             // Which of two Azure would take is not known.
             "verifyimage" if field.file_name().is_some() && hash.is_some() => return None,
-            "verifyimage" if field.file_name().is_some() => hash = Some(hashed(field).await?),
+            "verifyimage" if field.file_name().is_some() => {
+                hash = Some(hashed(field, &searched).await?)
+            }
             "returnverifyimagehash" => {
                 let flag = text(field).await?;
                 wanted |= flag.trim_ascii().eq_ignore_ascii_case(b"true");
             }
             "parameters" => {
-                let parameters = serde_json::from_slice::<Parameters>(&text(field).await?).ok()?;
+                let parameters =
+                    serde_json::from_slice::<Object<Parameters>>(&text(field).await?).ok()?;
                 wanted |= is_true(&parameters.return_verify_image_hash);
             }
             _ => {}
@@ -83,15 +91,37 @@ async fn read(boundary: String, mut seen: UnboundedReceiver<Bytes>) -> Option<Di
     hash.filter(|_| wanted)
 }
 
+/// What the form is read from: one piece in each turn, since the reader takes all that there is before it looks at it, and takes
+/// an end that comes in one turn with the last piece for a form that is cut off. It ends where so much came without a field in
+/// it that none will.
+fn pieces(
+    mut seen: UnboundedReceiver<Bytes>,
+    searched: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let mut had_one = false;
+    poll_fn(move |cx| {
+        if std::mem::take(&mut had_one) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = ready!(seen.poll_recv(cx));
+        had_one = true;
+        let length = piece.as_ref().map_or(0, Bytes::len);
+        let fits = searched.fetch_add(length, Ordering::Relaxed) < LONGEST;
+        Poll::Ready(piece.filter(|_| fits).map(Ok))
+    })
+}
+
 /// Microsoft's samples write flags as text, too.
 fn is_true(flag: &Value) -> bool {
     flag.as_bool() == Some(true)
         || flag.as_str().is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
 }
 
-async fn hashed(mut field: Field<'_>) -> Option<Digest> {
+async fn hashed(mut field: Field<'_>, searched: &AtomicUsize) -> Option<Digest> {
     let mut hash = Sha256::new();
     while let Some(piece) = field.chunk().await.ok()? {
+        searched.store(0, Ordering::Relaxed);
         hash.update(&piece);
     }
     Some(Digest::from(<[u8; 32]>::from(hash.finalize())))
@@ -110,6 +140,8 @@ async fn text(mut field: Field<'_>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     const PICTURE: &str = "\u{0}a picture\r\n--B that only looks like an end";
@@ -175,6 +207,30 @@ mod tests {
         let long =
             flag("true") + &part("name=Parameters", &"x".repeat(LONGEST + 1)) + &picture + end;
         assert_eq!(hash(&long, "Bo", 1000).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_form_that_comes_at_once_after_a_pause_is_read() {
+        let picture = part("name=verifyImage; filename=a", PICTURE);
+        let form = picture + &part("name=returnVerifyImageHash", "true") + "--Bo--\r\n";
+        let (sender, seen) = tokio::sync::mpsc::unbounded_channel();
+        let mut reading = Box::pin(read("Bo".to_owned(), seen));
+        assert!((&mut reading).now_or_never().is_none());
+        sender.send(Bytes::from(form)).unwrap();
+        drop(sender);
+        assert_eq!(reading.await, expected());
+    }
+
+    #[tokio::test]
+    async fn a_form_that_never_begins_is_given_up() {
+        let (sender, seen) = tokio::sync::mpsc::unbounded_channel();
+        let reading = tokio::spawn(read("Bo".to_owned(), seen));
+        let piece = Bytes::from(vec![b'-'; 1024]);
+        // Whoever has seen enough has left.
+        while sender.send(piece.clone()).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(reading.await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod authority;
 mod azure_h2;
 mod commands;
 mod contract;
+mod decision;
 mod docs;
 mod faults;
 mod forwarding;

@@ -3,7 +3,7 @@
 //! Every test counts what reaches Azure. Where two things must happen in one order, Azure holds its answers until the
 //! test lets them go; nothing here depends on how long anything takes.
 
-mod azure;
+pub(crate) mod azure;
 mod deletion;
 mod flight;
 mod fresh;
@@ -11,7 +11,7 @@ mod kept;
 mod key;
 mod leaving;
 mod reload;
-mod stage;
+pub(crate) mod stage;
 mod status;
 mod storm;
 mod trouble;

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{AttemptId, Confidence, List, Text};
 use super::{Attempt, Facts, Standing};
 use crate::liveness::decision::Outcome;
+use crate::liveness::json::{AttemptId, Confidence, List, Object, Text};
 use crate::liveness::verdict::{Given, Proof};
 
 #[derive(Deserialize)]
@@ -18,13 +18,13 @@ pub(super) struct View<'a> {
     #[serde(default, borrow)]
     model_version: Option<Text<'a>>,
     #[serde(default, borrow)]
-    results: Option<Results<'a>>,
+    results: Option<Object<Results<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct Results<'a> {
     #[serde(default, borrow)]
-    attempts: Option<List<AttemptView<'a>>>,
+    attempts: Option<List<Object<AttemptView<'a>>>>,
 }
 
 #[derive(Deserialize)]
@@ -35,11 +35,11 @@ struct AttemptView<'a> {
     #[serde(default, borrow)]
     attempt_status: Option<Text<'a>>,
     #[serde(default, borrow)]
-    result: Option<ResultView<'a>>,
+    result: Option<Object<ResultView<'a>>>,
     #[serde(default, borrow)]
-    error: Option<Failure<'a>>,
+    error: Option<Object<Failure<'a>>>,
     #[serde(default)]
-    abuse_monitoring_result: Option<Abuse>,
+    abuse_monitoring_result: Option<Object<Abuse>>,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ struct ResultView<'a> {
     #[serde(default, borrow)]
     digest: Option<Text<'a>>,
     #[serde(default)]
-    verify_result: Option<Verify>,
+    verify_result: Option<Object<Verify>>,
     #[serde(default, borrow)]
     verify_image_hash: Option<Text<'a>>,
 }
@@ -82,19 +82,19 @@ struct Abuse {
 impl<'a> View<'a> {
     /// What it says, and its token; `None` where attempts cannot be told apart.
     pub(super) fn read(self) -> Option<(Facts, Option<&'a RawValue>)> {
-        let attempts = self.results.and_then(|results| results.attempts);
-        let views = attempts.map_or_else(Vec::new, |attempts| attempts.0);
-        let (mut ended, running): (Vec<_>, Vec<_>) =
-            views.iter().partition(|attempt| attempt.has_ended());
-        ended.sort_unstable_by_key(|attempt| attempt.id());
-        if views.len() > 1 && !are_distinct(views.iter().map(|attempt| attempt.id())) {
+        let attempts = self.results.and_then(|results| results.0.attempts);
+        let mut views = attempts.map_or_else(Vec::new, |attempts| attempts.0);
+        views.sort_unstable_by_key(|view| view.id());
+        if !views.is_sorted_by(|one, next| one.id().is_some() && one.id() < next.id()) {
             return None;
         }
-        let has_result = ended.iter().any(|attempt| attempt.result.is_some());
+        let has_result =
+            views.iter().any(|attempt| attempt.has_ended() && attempt.result.is_some());
+        let goes_on = !views.iter().all(|view| view.has_ended());
         // A status alone proves nothing: the published samples contradict themselves.
         let standing = match self.status.as_str() {
             "NotStarted" | "Running" => Standing::Pending,
-            "Succeeded" if has_result && running.is_empty() => Standing::Succeeded,
+            "Succeeded" if has_result && !goes_on => Standing::Succeeded,
             "Succeeded" => Standing::Decided,
             "Failed" | "Canceled" => Standing::Ended,
             _ => Standing::Unknown,
@@ -105,20 +105,15 @@ impl<'a> View<'a> {
             expired: None,
             created: None,
             model_version: self.model_version.map(Text::into_string),
-            attempts: ended.into_iter().map(AttemptView::read).collect(),
+            attempts: views
+                .iter()
+                .filter(|view| view.has_ended())
+                .map(|view| view.read())
+                .collect(),
             count: Some(views.len()),
         };
         Some((facts, self.auth_token))
     }
-}
-
-/// Whether all are there and no two are the same.
-fn are_distinct(ids: impl Iterator<Item = Option<u64>>) -> bool {
-    let ids: Option<Vec<_>> = ids.collect();
-    ids.is_some_and(|mut ids| {
-        ids.sort_unstable();
-        ids.is_sorted_by(|one, next| one < next)
-    })
 }
 
 impl AttemptView<'_> {

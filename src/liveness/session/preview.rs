@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::ga::{Failure, Verify, given};
-use super::json::Text;
 use super::{Attempt, Facts, Standing};
 use crate::liveness::decision::Outcome;
+use crate::liveness::json::{Object, Text};
 use crate::liveness::verdict::Proof;
 
 /// From this status on the device was answered with an error.
@@ -24,7 +24,7 @@ pub(super) struct View<'a> {
     #[serde(default, borrow)]
     auth_token: Option<&'a RawValue>,
     #[serde(default, borrow)]
-    result: Option<Entry<'a>>,
+    result: Option<Object<Entry<'a>>>,
 }
 
 /// An audit entry.
@@ -38,7 +38,7 @@ struct Entry<'a> {
     #[serde(default, borrow)]
     verify_image_hash: Option<Text<'a>>,
     #[serde(default, borrow)]
-    response: Option<Answered<'a>>,
+    response: Option<Object<Answered<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -60,9 +60,9 @@ struct Content<'a> {
     #[serde(default, borrow)]
     model_version_used: Option<Text<'a>>,
     #[serde(default)]
-    verify_result: Option<Verify>,
+    verify_result: Option<Object<Verify>>,
     #[serde(default, borrow)]
-    error: Option<Failure<'a>>,
+    error: Option<Object<Failure<'a>>>,
 }
 
 impl<'a> View<'a> {
@@ -77,7 +77,7 @@ impl<'a> View<'a> {
         };
         let (mut attempts, mut model_version) = (Vec::new(), None);
         if let Some(entry) = self.result {
-            let (attempt, model) = entry.read()?;
+            let (attempt, model) = entry.0.read()?;
             attempts.push(attempt);
             model_version = model;
         }
@@ -97,11 +97,12 @@ impl<'a> View<'a> {
 impl<'a> Entry<'a> {
     fn read(self) -> Option<(Attempt, Option<String>)> {
         let status = self.response.as_ref().and_then(|response| response.status_code);
-        let body = self.response.and_then(|response| response.body);
+        let body = self.response.and_then(|response| response.0.body);
         let refused = status.is_some_and(|status| status >= REFUSED);
-        let content = match body.map(|body| serde_json::from_str::<Content<'a>>(body.get())) {
+        let content = match body.map(|body| serde_json::from_str::<Object<Content<'a>>>(body.get()))
+        {
             None => Content::default(),
-            Some(Ok(content)) => content,
+            Some(Ok(content)) => content.0,
             Some(Err(_)) if refused => Content::default(),
             Some(Err(_)) => return None,
         };

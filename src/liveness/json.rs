@@ -1,4 +1,4 @@
-//! Pieces of the views: what JSON may hold where something that matters is expected.
+//! Pieces of what is read of JSON: what may stand where something that matters is expected.
 //!
 //! A member that is absent or null is `None`. One of another type, or out of its range, makes the whole content unreadable:
 //! what contradicts the API's description is not guessed at.
@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// Most attempts that are read. v1.3-preview.1 allows 3 at most, the older versions say «up to 3 retries».
@@ -16,25 +18,59 @@ const MOST_ATTEMPTS: usize = 100;
 /// Deepest nesting that is read. A session has some 8 levels.
 const DEEPEST: usize = 128;
 
+/// An object, and nothing else: serde would take a list of the members' values too.
+#[derive(Debug, Default)]
+pub struct Object<T>(pub T);
+
+impl<T> Deref for Object<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members))
+    }
+}
+
 /// A text, borrowed where it can be. (serde borrows a `Cow` only where it stands by itself.)
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Text<'_> {
-    pub(super) fn as_str(&self) -> &str {
+    /// The text.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(super) fn into_string(self) -> String {
+    /// The text, by itself.
+    pub fn into_string(self) -> String {
         self.0.into_owned()
     }
 }
 
 /// `attemptId`: it begins at 1. RFC 9651 §3.3.1: an integer that can be told has 15 digits at most.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "u64")]
-pub(super) struct AttemptId(pub(super) u64);
+pub struct AttemptId(pub u64);
 
 impl TryFrom<u64> for AttemptId {
     type Error = &'static str;
@@ -45,9 +81,9 @@ impl TryFrom<u64> for AttemptId {
 }
 
 /// `matchConfidence`: from 0 to 1.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "f64")]
-pub(super) struct Confidence(pub(super) f64);
+pub struct Confidence(pub f64);
 
 impl TryFrom<f64> for Confidence {
     type Error = &'static str;
@@ -58,7 +94,8 @@ impl TryFrom<f64> for Confidence {
 }
 
 /// A list that is not longer than believable.
-pub(super) struct List<T>(pub(super) Vec<T>);
+#[derive(Debug)]
+pub struct List<T>(pub Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -88,7 +125,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
 }
 
 /// Whether anything lies deeper than is read. What is skipped has no such limit of itself.
-pub(super) fn is_too_deep(text: &str) -> bool {
+pub fn is_too_deep(text: &str) -> bool {
     let opens = |byte: &&u8| matches!(byte, b'{' | b'[');
     // Mostly there are too few brackets in all.
     text.as_bytes().iter().filter(opens).count() > DEEPEST && depth(text) > DEEPEST
@@ -131,6 +168,20 @@ mod tests {
         assert!(!is_too_deep(&nested(128)));
         assert!(is_too_deep(&nested(129)));
         assert!(!is_too_deep(&"[],".repeat(10_000)));
+    }
+
+    #[test]
+    fn an_object_is_no_list() {
+        #[derive(Default, Deserialize)]
+        struct One {
+            #[serde(default)]
+            a: u8,
+        }
+        let read = |text| serde_json::from_str::<Object<One>>(text).map(|one| one.0.a).ok();
+        assert_eq!((read(r#"{"a":7}"#), read("{}")), (Some(7), Some(0)));
+        for odd in ["[7]", "[]", "7", "null", r#"{"a":7,"a":8}"#] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
     }
 
     #[test]
