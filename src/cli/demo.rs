@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{Failure, runtime, say, start_logging, stop_signals, told_to_stop};
 use crate::config;
-use crate::emulator::{Emulator, Options};
+use crate::emulator::{Emulator, Options, attempt_digest};
 use crate::gateway::Gateway;
 
 /// What the demo's app calls with. It opens nothing but this demo.
@@ -154,8 +154,15 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
         say(format_args!(
             "  # held until the session ends, or for 5 seconds\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{running} {key} -H 'Prefer: wait=5'\n"
         ));
-        let preview = "face/v1.2-preview.1/detectLiveness/singleModal/sessions";
         let (_, id) = traffic::SESSIONS[0];
+        let digest = attempt_digest(id, 2);
+        say(format_args!(
+            "  # with the digest that the app's client reported: does it match?\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{id} {key} -H 'Liveness-Client-Digest: {digest}'\n"
+        ));
+        say(format_args!(
+            "  # the same told earlier\n  curl -si -X PUT {gateway}/livegate/v1/sessions/{id}/client-digest {key} -d '{{\"digest\":\"{digest}\"}}'\n"
+        ));
+        let preview = "face/v1.2-preview.1/detectLiveness/singleModal/sessions";
         say(format_args!(
             "  # the audit list of the first session\n  curl -si {gateway}/{preview}/{id}/audit {key}\n"
         ));

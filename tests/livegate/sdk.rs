@@ -5,6 +5,7 @@
 //! must bear the gateway's key, the client's own request id, and nowhere the app's token.
 
 mod client;
+mod gateway;
 mod install;
 mod journey;
 mod operation;
@@ -32,6 +33,11 @@ macro_rules! clients {
             #[test]
             fn is_told_from_memory_what_it_would_be_told_by_azure() {
                 Journey::remembers(Kit::$kit, $version);
+            }
+
+            #[test]
+            fn reads_what_was_decided_and_whether_to_trust_it() {
+                Journey::new(Kit::$kit, $version).verdicts();
             }
 
             #[test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::plain::fetch;
 use super::super::{Failure, say};
 use super::{Stage, TOKEN, traffic};
+use crate::emulator::attempt_digest;
 
 const GA: &str = "/face/v1.2/detectLiveness-sessions";
 const PREVIEW: &str = "/face/v1.2-preview.1/detectLiveness/singleModal/sessions";
@@ -36,6 +37,7 @@ impl Pass<'_> {
         let (_, finished) = traffic::SESSIONS[0];
         self.life().await?;
         self.sessions(finished).await?;
+        self.digests(finished).await?;
         self.mistakes().await?;
         self.stranger(finished).await?;
         self.rotation(finished).await?;
@@ -73,6 +75,38 @@ impl Pass<'_> {
         let path = format!("{PREVIEW}/{finished}/audit?start=1&top=10");
         let answer = self.ask("its audit list", Method::GET, &path, None).await?;
         self.expect(&answer, 200, "/0/digest");
+        Ok(())
+    }
+
+    /// The client reports a digest to its app, and the app hands it on.
+    async fn digests(&mut self, finished: &str) -> Result<(), String> {
+        let path = format!("{GA}/{finished}");
+        let (first, second) = (attempt_digest(finished, 1), attempt_digest(finished, 2));
+        for (title, digest, verdict) in [
+            (
+                "the digest that the client reported is the deciding attempt's",
+                &second,
+                "match;attempt=2",
+            ),
+            ("somebody changed it on its way", &first, "mismatch"),
+        ] {
+            say(format_args!("# {title}\nGET {path}\nliveness-client-digest: {digest}"));
+            let gateway = &self.stage.gateway;
+            let answer = traffic::send(gateway, Method::GET, &path, None, Some(digest)).await?;
+            show(&answer);
+            self.expect_value(&answer, 200, "/status", "Succeeded");
+            self.expect_header(&answer, "liveness-digest", verdict);
+        }
+        let path = format!("/livegate/v1/sessions/{finished}/client-digest");
+        let title = "or it was registered before: the first one stands";
+        let body = json!({"digest": second});
+        let answer = self.ask(title, Method::PUT, &path, Some(&body)).await?;
+        self.expect_status(&answer, 204);
+        self.expect_header(&answer, "liveness-digest", "match;attempt=2");
+        let body = json!({"digest": first});
+        let title = "another one is refused";
+        let answer = self.ask(title, Method::PUT, &path, Some(&body)).await?;
+        self.expect_value(&answer, 409, "/error/code", "DigestConflict");
         Ok(())
     }
 
@@ -124,7 +158,12 @@ impl Pass<'_> {
     async fn metrics(&mut self) -> Result<(), String> {
         let answer = traffic::ask(&self.stage.admin, Method::GET, "/metrics", None).await?;
         let text = String::from_utf8_lossy(answer.body()).into_owned();
-        let shown = ["livegate_http_requests_total", "livegate_cache_requests_total"];
+        let shown = [
+            "livegate_http_requests_total",
+            "livegate_cache_requests_total",
+            "livegate_liveness_attempts_total",
+            "livegate_digest_checks_total",
+        ];
         let shown = |line: &&str| shown.iter().any(|name| line.starts_with(name));
         let counted: Vec<_> = text.lines().filter(shown).collect();
         say(format_args!("# what was counted\nGET /metrics\n{}\n", counted.join("\n")));
@@ -133,6 +172,7 @@ impl Pass<'_> {
             "requests are counted",
         );
         self.right(counted.iter().any(|line| line.contains("outcome=\"hit\"")), "hits are counted");
+        self.right(text.contains("verdict=\"mismatch\"} 1"), "verdicts are counted once");
         let leaked = text.contains(TOKEN) || String::from_utf8_lossy(answer.body()).contains("eyJ");
         self.right(!leaked, "no secret is among them");
         Ok(())
@@ -195,9 +235,10 @@ fn show(answer: &Response<Bytes>) {
     };
     let body = String::from_utf8_lossy(answer.body());
     say(format_args!(
-        "{}\n{}{}{}{}{body}\n",
+        "{}\n{}{}{}{}{}{body}\n",
         answer.status(),
         header("liveness-decision"),
+        header("liveness-digest"),
         header("cache-status"),
         header("apim-request-id"),
         header("x-ms-error-code")

@@ -10,6 +10,7 @@ use tokio::time::interval;
 
 use super::super::plain::fetch;
 use super::{Stage, TOKEN};
+use crate::emulator::attempt_digest;
 
 /// The sessions that the demo opens: what is to be seen, and the id.
 pub(super) const SESSIONS: [(&str, &str); 5] = [
@@ -54,13 +55,10 @@ pub(super) async fn flow(stage: &Stage) -> String {
         round = round.wrapping_add(1);
         let asked = match SESSIONS.get(round % (SESSIONS.len() + 1)) {
             Some((_, id)) => {
-                ask(
-                    &stage.gateway,
-                    Method::GET,
-                    &format!("/face/v1.2/detectLiveness-sessions/{id}"),
-                    None,
-                )
-                .await
+                let path = format!("/face/v1.2/detectLiveness-sessions/{id}");
+                // Somebody on the way to the second session's app exchanges what its client reports.
+                let digest = attempt_digest(id, if *id == SESSIONS[1].1 { 9 } else { 2 });
+                send(&stage.gateway, Method::GET, &path, None, Some(&digest)).await
             }
             None => {
                 ask(
@@ -90,7 +88,21 @@ pub(super) async fn ask(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Response<Bytes>, String> {
-    let request = Request::builder().method(method).uri(format!("{base}{path}"));
+    send(base, method, path, body, None).await
+}
+
+/// The same, with the digest that the app's client reported.
+pub(super) async fn send(
+    base: &str,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+    digest: Option<&str>,
+) -> Result<Response<Bytes>, String> {
+    let mut request = Request::builder().method(method).uri(format!("{base}{path}"));
+    if let Some(digest) = digest {
+        request = request.header("Liveness-Client-Digest", digest);
+    }
     let request = request
         .header("Ocp-Apim-Subscription-Key", TOKEN)
         .header("Content-Type", "application/json");

@@ -13,12 +13,12 @@ use crate::support::gateway::TOKEN;
 use crate::support::http::Request;
 use crate::support::wait;
 
-const TWINS: [Twin; 2] = [Twin::Plain, Twin::Verify];
-const DIGEST: &str = "1CC98BA83EAF1D0FF7F566FAEFCCCC787819FFA01251E2D9299143F7AD6651DB";
+pub(super) const TWINS: [Twin; 2] = [Twin::Plain, Twin::Verify];
+pub(super) const DIGEST: &str = "1CC98BA83EAF1D0FF7F566FAEFCCCC787819FFA01251E2D9299143F7AD6651DB";
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
 pub(super) struct Journey {
-    stand: Stand,
+    pub(super) stand: Stand,
 }
 
 impl Journey {
@@ -35,6 +35,9 @@ impl Journey {
             if twin == Twin::Verify && self.has_pictures() {
                 let hash = const_hex::encode_upper(Sha256::digest(PICTURE));
                 assert_eq!(self.result(&ended)["verifyImageHash"], json!(hash), "{ended:#}");
+                // The gateway saw the picture when it went by.
+                let judged = self.stand.client.make(&Call::Get(twin, &id));
+                assert_eq!(judged.header("liveness-verify-image"), Some("match"), "{judged:?}");
             }
             self.deleted(twin, &id);
         }
@@ -80,28 +83,6 @@ impl Journey {
                     self.assert_mask(session);
                 }
             }
-        }
-    }
-
-    /// A final session from the gateway's memory, until it is deleted.
-    pub(super) fn remembers(kit: Kit, version: &'static str) {
-        let mut this = Self { stand: Stand::remembering(kit, version) };
-        let plan = json!({"attempts": [{"decision": "realface", "digest": DIGEST}]});
-        for twin in TWINS {
-            let id = "5e551017-0000-4000-8000-00000000000a";
-            // Long enough ago for a preview's session to have expired.
-            this.stand.put(twin, id, 700, &plan);
-            let asked = this.stand.reaches(&Call::Get(twin, id));
-            assert_eq!(asked.header("cache-status"), Some("livegate; fwd=miss; stored"));
-            let before = this.stand.emulator.requests().len();
-            let hit = this.stand.client.make(&Call::Get(twin, id));
-            assert_eq!(this.stand.emulator.requests().len(), before);
-            assert!(hit.header("cache-status").is_some_and(|it| it.starts_with("livegate; hit")));
-            assert_eq!(hit.value(), asked.value());
-            this.assert_success(twin, hit.value(), Some("realface"));
-            this.stand.reaches(&Call::Delete(twin, id));
-            let gone = this.stand.client.make(&Call::Get(twin, id));
-            assert_eq!(gone.failure(), (404, Some("SessionNotFound")));
         }
     }
 
@@ -357,7 +338,7 @@ impl Journey {
         self.stand.client.version != "v1.1-preview.1"
     }
 
-    fn assert_success(&self, twin: Twin, session: &Value, decision: Option<&str>) {
+    pub(super) fn assert_success(&self, twin: Twin, session: &Value, decision: Option<&str>) {
         let result = self.result(session);
         let digest = result["digest"].as_str().unwrap_or_else(|| panic!("{session:#}"));
         assert_eq!(digest.len(), 64, "{digest}");

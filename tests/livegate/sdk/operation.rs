@@ -19,6 +19,8 @@ pub(super) enum Call<'a> {
     /// With verify, but without a picture, which the device brings then (previews).
     CreateWithoutPicture,
     Get(Twin, &'a str),
+    /// A session, with the digest that the app got from its client.
+    Check(Twin, &'a str, &'a str),
     Audit(Twin, &'a str, Option<Page<'a>>),
     List(Twin, Option<Page<'a>>),
     Delete(Twin, &'a str),
@@ -77,6 +79,11 @@ impl Call<'_> {
                 "call": name("get", twin, "_result"),
                 "args": [id],
                 "read": SESSION_ATTRIBUTES,
+            }),
+            Self::Check(twin, id, digest) => json!({
+                "call": name("get", twin, "_result"),
+                "args": [id],
+                "options": {"headers": {"Liveness-Client-Digest": digest}},
             }),
             Self::Audit(twin, id, page) => json!({
                 "call": name("get", twin, "_audit_entries"),
@@ -149,6 +156,11 @@ impl Call<'_> {
         match *self {
             Self::Create(Twin::Plain) => post(sessions(Twin::Plain)),
             Self::Get(twin, id) => one(twin, id, "get"),
+            Self::Check(twin, id, digest) => {
+                let mut call = one(twin, id, "get");
+                call["options"] = json!({"headers": {"Liveness-Client-Digest": digest}});
+                call
+            }
             Self::Delete(twin, id) => one(twin, id, "delete"),
             Self::Image(id) => json!({
                 "path": "/sessionImages/{sessionImageId}",
