@@ -92,7 +92,7 @@ fn sessions(
         .layer(tell())
         // Outside of all that is shared, since a verdict is about what one request gives; inside of tell, so that what is
         // refused is not told as unchanged.
-        .layer(digest(Arc::clone(lasting), resource))
+        .layer(digest(Arc::clone(lasting)))
         // Outside of the memory, so that a session that ended meanwhile is not waited for.
         .layer(wait(Arc::clone(memory), Arc::clone(&terms.share)))
         // Outside of reading, so that what is kept is ready to be told.

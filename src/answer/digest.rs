@@ -11,7 +11,7 @@ use futures_util::future::Map;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
-use super::key::{Question, SessionKey};
+use super::key::Key;
 use super::lasting::Lasting;
 use super::prepared::Session;
 use super::recall::Told;
@@ -36,15 +36,11 @@ pub struct Judged {
 pub struct Digest<S> {
     inner: S,
     lasting: Arc<Lasting>,
-    resource: u32,
 }
 
-/// Compares digests about sessions of the resource of this number.
-pub fn digest<S>(
-    lasting: Arc<Lasting>,
-    resource: u32,
-) -> impl Layer<S, Service = Digest<S>> + Clone {
-    layer_fn(move |inner| Digest { inner, lasting: Arc::clone(&lasting), resource })
+/// Compares digests.
+pub fn digest<S>(lasting: Arc<Lasting>) -> impl Layer<S, Service = Digest<S>> + Clone {
+    layer_fn(move |inner| Digest { inner, lasting: Arc::clone(&lasting) })
 }
 
 impl<S> Service<Call> for Digest<S>
@@ -63,8 +59,6 @@ where
     fn call(&mut self, call: Call) -> Self::Future {
         let asked = Asked {
             lasting: Arc::clone(&self.lasting),
-            session: Question::new(self.resource, &call.target.resource)
-                .map(|question| question.key.session()),
             mode: call.app.digest,
             digest: call.wishes.client_digest,
             picture: call.wishes.expected_picture,
@@ -73,10 +67,9 @@ where
     }
 }
 
-/// What a request gives, and of which session.
+/// What a request gives.
 struct Asked {
     lasting: Arc<Lasting>,
-    session: Option<SessionKey>,
     mode: Mode,
     digest: Given,
     picture: Given,
@@ -85,11 +78,12 @@ struct Asked {
 impl Asked {
     fn judge(&self, told: Told) -> Result<Judged, Error> {
         let answer = Arc::clone(&told.answer);
-        let (Some(session), Some(id)) = (&answer.session, &self.session) else {
+        let Some(session) = &answer.session else {
             return Ok(Judged { told, digest: None, picture: None });
         };
-        let digest = (self.mode != Mode::Off).then(|| self.digest(session, id));
-        let picture = self.picture(session, id);
+        let key = &told.question.key;
+        let digest = (self.mode != Mode::Off).then(|| self.digest(session, key));
+        let picture = self.picture(session, key);
         match digest {
             Some(verdict @ Verdict::Unreported) if self.mode.refuses(verdict) => {
                 Err(Error::DigestRequired(verdict))
@@ -100,28 +94,28 @@ impl Asked {
     }
 
     /// What comes with the request counts before what was reported earlier.
-    fn digest(&self, session: &Session, id: &SessionKey) -> Verdict {
+    fn digest(&self, session: &Session, key: &Key) -> Verdict {
         let (evidence, mut given) = (&session.evidence, self.digest);
         if given == Given::Nothing {
             let deciding = evidence.deciding().and_then(|proof| proof.attempt);
-            given = self.lasting.reported.pick(id.resource, &id.id, deciding);
+            given = self.lasting.reported.pick(key.resource, &key.id, deciding);
         }
         let verdict = evidence.judge(given);
         if session.judged.is_new(given) {
-            self.lasting.counted.verdict(id, evidence, given, verdict, self.mode);
+            self.lasting.counted.verdict(&key.session(), evidence, given, verdict, self.mode);
         }
         verdict
     }
 
     /// What comes with the request counts before what went through with the session's creation.
-    fn picture(&self, session: &Session, id: &SessionKey) -> Option<Likeness> {
+    fn picture(&self, session: &Session, key: &Key) -> Option<Likeness> {
         let mut given = self.picture;
-        if given == Given::Nothing && id.operation == Operation::LivenessWithVerify {
-            given = self.lasting.memory.picture(id);
+        if given == Given::Nothing && key.operation == Operation::LivenessWithVerify {
+            given = self.lasting.memory.picture(&key.session());
         }
         let likeness = session.evidence.compare(given)?;
         if session.compared.is_new(given) {
-            self.lasting.counted.likeness(id, &session.evidence, given, likeness);
+            self.lasting.counted.likeness(&key.session(), &session.evidence, given, likeness);
         }
         Some(likeness)
     }

@@ -30,6 +30,8 @@ use crate::share::Share;
 /// An answer, and how it was come by.
 #[derive(Debug, Clone)]
 pub struct Told {
+    /// What was asked.
+    pub question: Question,
     /// The answer.
     pub answer: Arc<Prepared>,
     /// How it was come by.
@@ -70,8 +72,8 @@ pub enum Why {
 }
 
 impl Told {
-    const fn new(answer: Arc<Prepared>, how: How) -> Self {
-        Self { answer, how, waited: false }
+    const fn new(question: Question, answer: Arc<Prepared>, how: How) -> Self {
+        Self { question, answer, how, waited: false }
     }
 
     /// Whether it is a session that has not ended.
@@ -148,12 +150,15 @@ where
         } else if call.wishes.no_cache {
             why = Why::Request;
         } else if let Some(entry) = self.memory.recall(&question) {
-            match self.terms.hit(entry) {
-                Some(told) => return Either::Left(ready(Ok(told))),
+            match self.terms.left(&entry) {
+                Some(left) => {
+                    let told = Told::new(question, entry.answer, How::Hit(left));
+                    return Either::Left(ready(Ok(told)));
+                }
                 None => why = Why::Stale,
             }
         }
-        match self.ask(call, &question, why) {
+        match self.ask(call, question, why) {
             Ok(asked) => Either::Right(asked),
             Err(told) => Either::Left(ready(told)),
         }
@@ -169,16 +174,19 @@ where
     fn ask(
         &self,
         call: Call,
-        question: &Question,
+        question: Question,
         why: Why,
     ) -> Result<BoxFuture<'static, Result<Told, Error>>, Result<Told, Error>> {
         let Terms { share, cache, patience } = &self.terms;
         let oldest = (why == Why::Miss).then_some(cache.running_ttl);
-        match self.memory.board(question, oldest) {
-            Ticket::Kept(entry) => Err(self.terms.hit(entry).ok_or(Error::Internal)),
-            Ticket::Shared(answer) => Err(Ok(Told::new(answer, How::Shared))),
+        match self.memory.board(&question, oldest) {
+            Ticket::Kept(entry) => {
+                let left = self.terms.left(&entry).ok_or(Error::Internal);
+                Err(left.map(|left| Told::new(question, entry.answer, How::Hit(left))))
+            }
+            Ticket::Shared(answer) => Err(Ok(Told::new(question, answer, How::Shared))),
             Ticket::Joined(outcome) => {
-                Ok(landed(outcome, *patience, move |_| How::Collapsed(why)).boxed())
+                Ok(landed(question, outcome, *patience, move |_| How::Collapsed(why)).boxed())
             }
             Ticket::Begun(landing) => {
                 let Some(place) = share.place() else {
@@ -196,7 +204,7 @@ where
                 // Nobody waits for the task itself: it ends by itself, within the resource's deadline.
                 drop(tokio::spawn(flight));
                 let how = move |stored| How::Asked { why, stored };
-                Ok(landed(outcome, *patience, how).boxed())
+                Ok(landed(question, outcome, *patience, how).boxed())
             }
         }
     }
@@ -207,18 +215,19 @@ impl Terms {
         self.cache.max_bytes == 0 && self.cache.running_ttl.is_zero()
     }
 
-    /// A kept answer, if it may still be told. The configuration may have become stricter since it was kept.
-    fn hit(&self, entry: Entry) -> Option<Told> {
+    /// How long a kept answer may still be told. The configuration may have become stricter since it was kept.
+    fn left(&self, entry: &Entry) -> Option<Duration> {
         let Cache { ttl, failed_ttl, .. } = self.cache;
         let ended = entry.answer.standing() == Some(Standing::Ended);
         let life = entry.life.min(if ended { failed_ttl } else { ttl });
         let left = life.checked_sub(Moment::now().since(entry.answer.fetched))?;
-        (!left.is_zero()).then(|| Told::new(entry.answer, How::Hit(left)))
+        (!left.is_zero()).then_some(left)
     }
 }
 
 /// Waits for a flight to land, but not for ever.
 async fn landed(
+    question: Question,
     mut outcome: watch::Receiver<Option<Outcome>>,
     patience: Duration,
     how: impl FnOnce(bool) -> How,
@@ -228,7 +237,7 @@ async fn landed(
     // A flight that ends without an outcome has crashed.
     let landed = landed.ok().and_then(|outcome| outcome.clone());
     let (answer, stored) = landed.ok_or(Error::Internal)??;
-    Ok(Told::new(answer, how(stored)))
+    Ok(Told::new(question, answer, how(stored)))
 }
 
 async fn fly(

@@ -59,7 +59,7 @@ where
 }
 
 fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
-    let Judged { told: Told { answer, how, waited }, digest, picture } = judged;
+    let Judged { told: Told { answer, how, waited, question: _ }, digest, picture } = judged;
     let asked = matches!(how, How::Asked { .. });
     let has = |session: &Session| wishes.has(session.etag.as_bytes());
     let unchanged = answer.session.as_ref().is_some_and(has);

@@ -5,19 +5,26 @@ use http_body::Body as _;
 use tokio::time::advance;
 
 use super::*;
+use crate::answer::key::Question;
 use crate::answer::prepared::Prepared;
 use crate::answer::scene::{RUNNING, SUCCEEDED};
 use crate::config::App;
-use crate::liveness::ApiVersion;
 use crate::liveness::verdict::Verdict;
+use crate::liveness::{ApiVersion, Resource};
 
 const MISS: How = How::Asked { why: Why::Miss, stored: false };
 
 fn told(status: u16, body: &'static str, how: How) -> Judged {
     let answer = Response::builder().status(status).header("vary", "Prefer").header("x-more", "1");
     let answer = answer.body(Bytes::from_static(body.as_bytes())).unwrap();
-    let told =
-        Told { answer: Arc::new(Prepared::new(ApiVersion::V1_2, answer).0), how, waited: false };
+    let resource = Resource::parse("/face/v1.2/detectLiveness-sessions/abc").unwrap();
+    let question = Question::new(0, &resource).unwrap();
+    let told = Told {
+        question,
+        answer: Arc::new(Prepared::new(ApiVersion::V1_2, answer).0),
+        how,
+        waited: false,
+    };
     Judged { told, digest: None, picture: None }
 }
 
