@@ -2,9 +2,9 @@
 
 pub mod ask;
 pub mod counted;
-pub mod digest;
 mod flight;
 mod gate;
+pub mod judge;
 pub mod kept;
 pub mod key;
 pub mod lasting;

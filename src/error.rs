@@ -62,7 +62,7 @@ pub enum Error {
     #[error(
         "This app must give the digest that its client reported, with the request or before it."
     )]
-    DigestRequired(Verdict),
+    DigestRequired,
     /// Azure refused the key that the gateway holds.
     #[error("The Face resource refused the gateway's key.")]
     UpstreamUnauthorized,
@@ -164,7 +164,7 @@ impl Error {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::DigestConflict => StatusCode::CONFLICT,
             Self::DigestMismatch(_) => StatusCode::PRECONDITION_FAILED,
-            Self::DigestRequired(_) => StatusCode::PRECONDITION_REQUIRED,
+            Self::DigestRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -192,7 +192,7 @@ impl Error {
             Self::BodyTooSlow => "RequestTimeout",
             Self::DigestConflict => "DigestConflict",
             Self::DigestMismatch(_) => "DigestMismatch",
-            Self::DigestRequired(_) => "DigestRequired",
+            Self::DigestRequired => "DigestRequired",
             Self::UpstreamUnauthorized => "UpstreamUnauthorized",
             Self::UpstreamInvalidResponse(_) => "UpstreamInvalidResponse",
             Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => "UpstreamUnavailable",
@@ -227,7 +227,8 @@ impl Error {
     /// The verdict for which it was refused.
     pub const fn verdict(&self) -> Option<Verdict> {
         match self {
-            Self::DigestMismatch(verdict) | Self::DigestRequired(verdict) => Some(*verdict),
+            Self::DigestMismatch(verdict) => Some(*verdict),
+            Self::DigestRequired => Some(Verdict::Unreported),
             _ => None,
         }
     }

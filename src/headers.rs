@@ -111,7 +111,7 @@ const UNIQUE: [HeaderName; 2] =
     [HeaderName::from_static("apim-request-id"), HeaderName::from_static("x-ms-request-id")];
 
 /// A verdict as the value of `Liveness-Digest`.
-pub fn verdict(verdict: Verdict) -> HeaderValue {
+pub fn verdict_value(verdict: Verdict) -> HeaderValue {
     let word = HeaderValue::from_static(verdict.as_str());
     match verdict.attempt() {
         Some(_) => HeaderValue::try_from(verdict.to_string()).unwrap_or(word),

@@ -93,11 +93,11 @@ impl Relay {
         let created = serde_json::from_slice::<Created<'_>>(&body).ok();
         let id = created.and_then(|created| SessionId::parse(&created.session_id));
         if let Some((operation, id)) = operation.zip(id) {
-            let hash = match picture {
-                Some(picture) => picture.hash().await,
-                None => None,
-            };
-            lasting.memory.created(SessionKey::new(resource, operation, &id), begun, hash);
+            let session = SessionKey::new(resource, operation, &id);
+            lasting.memory.created(session.clone(), begun, None);
+            if let Some(picture) = picture {
+                lasting.memory.created(session, begun, picture.hash().await);
+            }
         }
         Ok(Response::from_parts(parts, Body::from(body)))
     }
@@ -109,19 +109,29 @@ impl Relay {
         let mut deletion = Deletion::begin(Arc::clone(&self.lasting), session);
         let limit = self.azure.timeout;
         let answer = self.send(ask, limit).await;
-        deletion.refused = refused(&answer);
-        deletion.done = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
+        deletion.fate = fate(&answer);
         answer
     }
 }
 
-/// Whether it is certain that nothing was deleted: Azure refused, or never heard of it.
-fn refused(outcome: &Result<Response<Body>, Error>) -> bool {
+/// What came of a deletion.
+enum Fate {
+    /// It is certain that nothing was deleted: Azure refused, or never heard of it.
+    Refused,
+    /// Azure said that it was.
+    Done,
+    /// It may have been.
+    Unknown,
+}
+
+fn fate(outcome: &Result<Response<Body>, Error>) -> Fate {
     match outcome {
-        Ok(answer) => answer.status().is_client_error() && answer.status() != StatusCode::NOT_FOUND,
-        Err(Error::NoKey | Error::UpstreamUnauthorized) => true,
-        Err(Error::Unreachable(at)) => *at != Unreachable::Reset,
-        Err(_) => false,
+        Ok(answer) if answer.status().is_success() => Fate::Done,
+        Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Fate::Unknown,
+        Ok(answer) if answer.status().is_client_error() => Fate::Refused,
+        Err(Error::NoKey | Error::UpstreamUnauthorized) => Fate::Refused,
+        Err(Error::Unreachable(at)) if *at != Unreachable::Reset => Fate::Refused,
+        _ => Fate::Unknown,
     }
 }
 
@@ -130,28 +140,24 @@ fn refused(outcome: &Result<Response<Body>, Error>) -> bool {
 struct Deletion {
     lasting: Arc<Lasting>,
     session: SessionKey,
-    refused: bool,
-    done: bool,
+    fate: Fate,
 }
 
 impl Deletion {
     fn begin(lasting: Arc<Lasting>, session: SessionKey) -> Self {
         lasting.memory.delete(&session);
-        Self { lasting, session, refused: false, done: false }
+        Self { lasting, session, fate: Fate::Unknown }
     }
 }
 
 impl Drop for Deletion {
     fn drop(&mut self) {
-        let Self { lasting, session, refused, done } = self;
+        let Self { lasting, session, fate } = self;
         lasting.memory.delete(session);
-        if *refused {
-            lasting.memory.undelete(session);
-        } else {
-            lasting.deleted(session);
-        }
-        if *done {
-            lasting.counted.deleted(session);
+        match fate {
+            Fate::Refused => lasting.memory.undelete(session),
+            Fate::Done => lasting.deleted(session),
+            Fate::Unknown => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, service_fn};
 
 use crate::answer::ask::ask;
-use crate::answer::digest::digest;
+use crate::answer::judge::judge;
 use crate::answer::lasting::Lasting;
 use crate::answer::read::read;
 use crate::answer::recall::{Terms, recall};
@@ -92,7 +92,7 @@ fn sessions(
         .layer(tell())
         // Outside of all that is shared, since a verdict is about what one request gives; inside of tell, so that what is
         // refused is not told as unchanged.
-        .layer(digest(Arc::clone(lasting)))
+        .layer(judge(Arc::clone(lasting)))
         // Outside of the memory, so that a session that ended meanwhile is not waited for.
         .layer(wait(Arc::clone(memory), Arc::clone(&terms.share)))
         // Outside of reading, so that what is kept is ready to be told.

@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::gate::{Gate, Thing};
 use super::key::SessionKey;
+use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
-use crate::liveness::session::{Attempt, Facts, Standing};
+use crate::liveness::session::{Attempt, Facts};
 use crate::liveness::verdict::{Evidence, Given, Likeness, Mode, Verdict};
 use crate::metrics::Metrics;
 
-/// Most attempts, ends and signals that are remembered, and most verdicts. At most 10 calls a second are 900,000 in 25 hours, and a
-/// session costs several. `benches/memory.rs` measures what they cost.
-const MOST: usize = 900_000;
+/// Most attempts, ends and signals that are remembered, and most verdicts. A resource that answers 10 calls a second answers 1.7
+/// million in 48 hours; a session costs three at least, and leaves three things here. `benches/memory.rs` measures what they cost.
+const MOST: usize = 1_750_000;
 
 /// Most model versions that are told apart, so that the number of series is bounded.
 const MOST_MODELS: usize = 5;
@@ -72,17 +73,16 @@ impl Counted {
     /// Counts what an answer of Azure's shows for the first time.
     pub fn observe(&self, session: &SessionKey, facts: &Facts) {
         for attempt in &facts.attempts {
-            let mark = mark(attempt);
-            match self.seen.note(session, Thing::Attempt(attempt.number), mark) {
+            match self.before(session, facts.family, attempt) {
                 None => self.attempt(session, facts, attempt),
-                Some(before) if before != mark => self.signal(session, "result-mismatch"),
+                Some(before) if before != mark(attempt) => self.signal(session, "result-mismatch"),
                 Some(_) => {}
             }
         }
-        if let Some(status) = end(facts)
+        if let Some(end) = facts.end
             && self.seen.note(session, Thing::End, 0).is_none()
         {
-            let operation = session.operation.label();
+            let (operation, status) = (session.operation.label(), end.label());
             self.metrics.liveness_sessions_total.with_label_values(&[operation, status]).inc();
             if let Some(count) = facts.count {
                 let attempts =
@@ -90,6 +90,25 @@ impl Counted {
                 attempts.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
             }
         }
+    }
+
+    /// The mark of an attempt that was seen before: by its number, or in the other shape by the same digest. The numbers of the two
+    /// shapes have nothing to do with each other.
+    fn before(&self, session: &SessionKey, family: Family, attempt: &Attempt) -> Option<u32> {
+        let mark = mark(attempt);
+        let number = Thing::Attempt(attempt.proof.attempt, attempt.entry);
+        let before = self.seen.note(session, number, mark);
+        let Given::Digest(digest) = attempt.proof.digest else {
+            return before;
+        };
+        let other = match family {
+            Family::Ga => Family::Preview,
+            Family::Preview => Family::Ga,
+        };
+        if before.is_none() {
+            self.seen.note(session, Thing::Received(family, digest), mark);
+        }
+        before.or_else(|| self.seen.mark(session, Thing::Received(other, digest)))
     }
 
     fn attempt(&self, session: &SessionKey, facts: &Facts, attempt: &Attempt) {
@@ -118,7 +137,7 @@ impl Counted {
     }
 
     /// A session was deleted through the gateway: an end like any other, if none was seen.
-    pub fn deleted(&self, session: &SessionKey) {
+    pub(super) fn deleted(&self, session: &SessionKey) {
         if self.seen.note(session, Thing::End, 0).is_none() {
             let labels = [session.operation.label(), "deleted"];
             self.metrics.liveness_sessions_total.with_label_values(&labels).inc();
@@ -147,7 +166,7 @@ impl Counted {
         mode: Mode,
     ) {
         let proof = evidence.deciding().copied().unwrap_or_default();
-        if self.compared.note(session, Thing::Digest(proof, given), 0).is_none() {
+        if self.compared.note(session, Thing::Digest(proof, given, verdict), 0).is_none() {
             let labels = [session.operation.label(), verdict.as_str(), mode.as_str()];
             self.metrics.digest_checks_total.with_label_values(&labels).inc();
         }
@@ -165,7 +184,7 @@ impl Counted {
         let Some(proof) = evidence.deciding() else {
             return;
         };
-        if self.compared.note(session, Thing::Picture(*proof, given), 0).is_none() {
+        if self.compared.note(session, Thing::Picture(*proof, given, likeness), 0).is_none() {
             let labels = [likeness.as_str()];
             self.metrics.verify_image_checks_total.with_label_values(&labels).inc();
         }
@@ -204,24 +223,6 @@ fn mark(attempt: &Attempt) -> u32 {
     (&attempt.outcome, attempt.identical).hash(&mut hash);
     let [.., a, b, c, d] = hash.finish().to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
-}
-
-/// How a session ended, if it did: the value of the metric label `status`.
-fn end(facts: &Facts) -> Option<&'static str> {
-    let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Error(_));
-    match facts.standing {
-        Standing::Ended if facts.canceled => Some("canceled"),
-        Standing::Ended => Some("failed"),
-        // The previews have no word for it, but show what the device was answered last.
-        Standing::Decided | Standing::Succeeded
-            if facts.expired.is_some() && facts.attempts.last().is_some_and(failed) =>
-        {
-            Some("failed")
-        }
-        Standing::Decided | Standing::Succeeded => Some("succeeded"),
-        Standing::Pending if facts.expired == Some(true) => Some("expired"),
-        Standing::Pending | Standing::Unknown | Standing::Unreadable => None,
-    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use prometheus::IntCounterVec;
 use sha2::{Digest as _, Sha256};
 
 use super::key::SessionKey;
-use crate::liveness::Operation;
-use crate::liveness::verdict::{Given, Proof};
+use crate::liveness::digest::Digest;
+use crate::liveness::verdict::{Given, Likeness, Proof, Verdict};
+use crate::liveness::{Family, Operation};
 use crate::moment::Moment;
 
-/// Seconds that something is remembered from when it was first seen: a session's token lives 24 hours at most, and one more for
-/// who asks late.
-const LONGEST: u32 = 25 * 3600;
+/// Seconds that something is remembered from when it was first seen: as long as Azure has a session's data.
+const LONGEST: u32 = 48 * 3600;
 
 /// How many parts it has.
 const PARTS: usize = 16;
@@ -21,16 +21,18 @@ const PARTS: usize = 16;
 /// What can be seen of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Thing {
-    /// An attempt that has ended, by its number.
-    Attempt(i64),
+    /// An attempt that has ended, by its number, or that of its audit entry.
+    Attempt(Option<u64>, Option<i64>),
+    /// The same by the digest of what the service received, in this shape.
+    Received(Family, Digest),
     /// The session's end.
     End,
     /// Something odd about it.
     Signal(&'static str),
-    /// A digest that was compared with this attempt's.
-    Digest(Proof, Given),
-    /// A picture's hash that was.
-    Picture(Proof, Given),
+    /// What was said of a digest that was compared with this attempt's.
+    Digest(Proof, Given, Verdict),
+    /// What was said of a picture that was.
+    Picture(Proof, Given, Likeness),
 }
 
 /// A bounded memory for what was seen. What had to make room is seen anew, so a metric tells how often that happens.
@@ -60,11 +62,16 @@ impl Gate {
         Self { parts: Default::default(), most, start: Moment::now(), evictions }
     }
 
+    /// The mark of something that was seen.
+    pub(super) fn mark(&self, session: &SessionKey, thing: Thing) -> Option<u32> {
+        let key = key(session, thing);
+        self.part(&key).marks.get(&key).copied()
+    }
+
     /// Notes something with a mark. If it was seen before, the mark of that time, which stays.
     pub(super) fn note(&self, session: &SessionKey, thing: Thing, mark: u32) -> Option<u32> {
         let key = key(session, thing);
-        let index = key.first().map_or(0, |byte| usize::from(*byte) % PARTS);
-        let mut part = self.parts.get(index)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut part = self.part(&key);
         let known = part.marks.get(&key).copied();
         if known.is_none() {
             part.marks.insert(key, mark);
@@ -94,6 +101,12 @@ impl Gate {
         }
     }
 
+    fn part(&self, [first, ..]: &Key) -> MutexGuard<'_, Part> {
+        let [part, ..] = &self.parts;
+        let part = self.parts.get(usize::from(*first) % PARTS).unwrap_or(part);
+        part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn parts(&self) -> impl Iterator<Item = MutexGuard<'_, Part>> {
         self.parts.iter().map(|part| part.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -118,34 +131,47 @@ fn key(session: &SessionKey, thing: Thing) -> Key {
     hash.update([u8::from(session.operation == Operation::LivenessWithVerify)]);
     hash.update(session.id.as_str());
     // No id holds this byte.
-    let compared = |hash: &mut Sha256, tag: u8, proof: Proof, given| {
-        hash.update([0, tag]);
-        hash.update(proof.attempt.unwrap_or_default().to_be_bytes());
-        feed(hash, proof.digest);
-        feed(hash, given);
-    };
+    hash.update([0]);
     match thing {
-        Thing::Attempt(number) => {
-            hash.update([0, 0]);
-            hash.update(number.to_be_bytes());
+        Thing::Attempt(Some(attempt), _) => {
+            hash.update(b"attempt");
+            hash.update(attempt.to_be_bytes());
         }
-        Thing::End => hash.update([0, 1]),
+        Thing::Attempt(None, entry) => {
+            hash.update(b"entry");
+            hash.update(entry.unwrap_or_default().to_be_bytes());
+        }
+        Thing::Received(family, digest) => {
+            hash.update(if family == Family::Ga { b"received" } else { b"previews" });
+            hash.update(digest.bytes());
+        }
+        Thing::End => hash.update(b"end"),
         Thing::Signal(signal) => {
-            hash.update([0, 2]);
+            hash.update(b"signal");
             hash.update(signal);
         }
-        Thing::Digest(proof, given) => compared(&mut hash, 3, proof, given),
-        Thing::Picture(proof, given) => compared(&mut hash, 4, proof, given),
+        Thing::Digest(proof, given, verdict) => {
+            compared(&mut hash, b"digest", proof, given);
+            hash.update(verdict.as_str());
+        }
+        Thing::Picture(proof, given, likeness) => {
+            compared(&mut hash, b"picture", proof, given);
+            hash.update(likeness.as_str());
+        }
     }
     let hash: [u8; 32] = hash.finalize().into();
     *hash.first_chunk().unwrap_or(&[0; 16])
 }
 
-fn feed(hash: &mut Sha256, given: Given) {
-    match given {
-        Given::Nothing => hash.update([0]),
-        Given::Malformed => hash.update([1]),
-        Given::Digest(digest) => hash.update(digest.bytes()),
+fn compared(hash: &mut Sha256, what: &[u8], proof: Proof, given: Given) {
+    hash.update(what);
+    hash.update(proof.attempt.unwrap_or_default().to_be_bytes());
+    for given in [proof.digest, given] {
+        match given {
+            Given::Nothing => hash.update([0]),
+            Given::Malformed => hash.update([1]),
+            Given::Digest(digest) => hash.update(digest.bytes()),
+        }
     }
 }
 
@@ -157,7 +183,6 @@ mod tests {
 
     use super::*;
     use crate::liveness::SessionId;
-    use crate::liveness::digest::Digest;
     use crate::metrics::Metrics;
 
     fn session(resource: u32, operation: Operation, id: &str) -> SessionKey {
@@ -177,19 +202,24 @@ mod tests {
         let digest = |fill| Given::Digest(Digest::from([fill; 32]));
         let proof = |attempt, fill| Proof { attempt, digest: digest(fill), picture: digest(9) };
         let things = [
-            Thing::Attempt(1),
-            Thing::Attempt(2),
-            Thing::Attempt(-1),
+            Thing::Attempt(Some(1), None),
+            Thing::Attempt(Some(2), None),
+            Thing::Attempt(None, Some(1)),
+            Thing::Attempt(None, None),
+            Thing::Received(Family::Ga, Digest::from([1; 32])),
+            Thing::Received(Family::Preview, Digest::from([1; 32])),
             Thing::End,
             Thing::Signal("a"),
             Thing::Signal("b"),
-            Thing::Digest(proof(Some(1), 1), digest(1)),
-            Thing::Digest(proof(Some(1), 1), digest(2)),
-            Thing::Digest(proof(Some(1), 1), Given::Nothing),
-            Thing::Digest(proof(Some(1), 1), Given::Malformed),
-            Thing::Digest(proof(Some(2), 1), digest(1)),
-            Thing::Digest(proof(None, 2), digest(1)),
-            Thing::Picture(proof(Some(1), 1), digest(1)),
+            Thing::Digest(proof(Some(1), 1), digest(1), Verdict::Mismatch),
+            Thing::Digest(proof(Some(1), 1), digest(1), Verdict::Pending),
+            Thing::Digest(proof(Some(1), 1), digest(2), Verdict::Mismatch),
+            Thing::Digest(proof(Some(1), 1), Given::Nothing, Verdict::Mismatch),
+            Thing::Digest(proof(Some(1), 1), Given::Malformed, Verdict::Mismatch),
+            Thing::Digest(proof(Some(2), 1), digest(1), Verdict::Mismatch),
+            Thing::Digest(proof(None, 2), digest(1), Verdict::Mismatch),
+            Thing::Picture(proof(Some(1), 1), digest(1), Likeness::Mismatch),
+            Thing::Picture(proof(Some(1), 1), digest(1), Likeness::Match),
         ];
         for again in [None, Some(7)] {
             for session in &sessions {
@@ -199,7 +229,11 @@ mod tests {
             }
         }
         let capital = session(0, Liveness, "A");
-        assert_eq!(gate.note(&capital, Thing::Attempt(1), 8), Some(7), "the first mark stays");
+        assert_eq!(
+            gate.note(&capital, Thing::Attempt(Some(1), None), 8),
+            Some(7),
+            "the first mark stays"
+        );
     }
 
     #[test]
@@ -208,30 +242,42 @@ mod tests {
         let gate = Gate::new(PARTS * 10, &metrics.liveness_dedupe_evictions_total);
         let session = session(0, Operation::Liveness, "a");
         for number in 0..1000 {
-            assert_eq!(gate.note(&session, Thing::Attempt(number), 0), None);
+            assert_eq!(gate.note(&session, Thing::Attempt(Some(number), None), 0), None);
         }
         assert_eq!(gate.count(), PARTS * 10);
         let evicted = metrics.liveness_dedupe_evictions_total.with_label_values(&["size"]);
         assert_eq!(evicted.get(), 1000 - 160);
-        assert_eq!(gate.note(&session, Thing::Attempt(999), 0), Some(0), "the newest are there");
-        assert_eq!(gate.note(&session, Thing::Attempt(0), 0), None, "the oldest are not");
+        assert_eq!(
+            gate.note(&session, Thing::Attempt(Some(999), None), 0),
+            Some(0),
+            "the newest are there"
+        );
+        assert_eq!(
+            gate.note(&session, Thing::Attempt(Some(0), None), 0),
+            None,
+            "the oldest are not"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_seen_is_remembered_for_25_hours() {
+    async fn what_was_seen_is_remembered_for_48_hours() {
         let metrics = Metrics::new().unwrap();
         let gate = Gate::new(1000, &metrics.liveness_dedupe_evictions_total);
         let session = session(0, Operation::Liveness, "a");
-        gate.note(&session, Thing::Attempt(1), 0);
+        gate.note(&session, Thing::Attempt(Some(1), None), 0);
         advance(Duration::from_secs(3600)).await;
-        gate.note(&session, Thing::Attempt(2), 0);
-        advance(Duration::from_secs(24 * 3600 - 1)).await;
+        gate.note(&session, Thing::Attempt(Some(2), None), 0);
+        advance(Duration::from_secs(47 * 3600 - 1)).await;
         gate.sweep();
-        assert_eq!(gate.note(&session, Thing::Attempt(1), 0), Some(0), "seeing it again");
+        assert_eq!(
+            gate.note(&session, Thing::Attempt(Some(1), None), 0),
+            Some(0),
+            "seeing it again"
+        );
         advance(Duration::from_secs(1)).await;
         gate.sweep();
         assert_eq!(gate.count(), 1, "does not lengthen its life");
-        assert_eq!(gate.note(&session, Thing::Attempt(1), 0), None);
+        assert_eq!(gate.note(&session, Thing::Attempt(Some(1), None), 0), None);
         let evicted = metrics.liveness_dedupe_evictions_total.with_label_values(&["expired"]);
         assert_eq!(evicted.get(), 1);
     }

@@ -35,8 +35,9 @@ impl Lasting {
         }
     }
 
-    /// A session was deleted, as far as anybody can know.
+    /// A session was deleted.
     pub fn deleted(&self, session: &SessionKey) {
+        self.counted.deleted(session);
         self.memory.forget_birth(session);
         self.reported.forget(session.resource, &session.id);
     }

@@ -14,7 +14,7 @@ use super::lasting::Lasting;
 use crate::body::{Body, BodyError};
 use crate::call::{LONGEST_REGISTRATION, Registration, Reply};
 use crate::error::Error;
-use crate::headers::{LIVENESS_DIGEST, verdict as verdict_value};
+use crate::headers::{LIVENESS_DIGEST, verdict_value};
 use crate::liveness::digest::Digest;
 use crate::liveness::json::Object;
 use crate::liveness::verdict::{Mode, Verdict};

@@ -13,13 +13,13 @@ use http::{HeaderValue, Response, StatusCode};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
-use super::digest::Judged;
+use super::judge::Judged;
 use super::prepared::Session;
 use super::recall::{How, Told, Why};
 use crate::body::Body;
 use crate::call::{Call, Reply};
 use crate::error::Error;
-use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, LIVENESS_VERIFY_IMAGE, verdict};
+use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, LIVENESS_VERIFY_IMAGE, verdict_value};
 use crate::liveness::verdict::Likeness;
 use crate::moment::Moment;
 use crate::wishes::Wishes;
@@ -78,7 +78,7 @@ fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
         fields.append(VARY, HeaderValue::from_static(GIVEN));
     }
     // RFC 9111 §3.2: what a 304 has takes the place of what the app kept.
-    fields.extend(digest.map(|digest| (LIVENESS_DIGEST, verdict(digest))));
+    fields.extend(digest.map(|digest| (LIVENESS_DIGEST, verdict_value(digest))));
     let likeness = |likeness: Likeness| HeaderValue::from_static(likeness.told());
     fields.extend(picture.map(|picture| (LIVENESS_VERIFY_IMAGE, likeness(picture))));
     // RFC 9111 §5.1: the field says that the answer was not made for this request, or that it was held.

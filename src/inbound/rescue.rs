@@ -18,7 +18,7 @@ use super::Exchange;
 use crate::body::Body;
 use crate::call::Reply;
 use crate::error::Error;
-use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, request_id, verdict as verdict_value};
+use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, request_id, verdict_value};
 use crate::metrics::Metrics;
 
 /// Azure's name for the header that repeats the error's code.

@@ -4,6 +4,7 @@
 //! matter and makes no typed copy of the schema. A body that cannot be read decides nothing and is not final.
 
 mod ga;
+mod parts;
 mod preview;
 
 use std::ops::Range;
@@ -21,12 +22,15 @@ use super::verdict::{Evidence, Proof};
 /// What a session's body says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
+    /// In which shape it says it.
+    pub family: Family,
     /// Where the session stands.
     pub standing: Standing,
-    /// Whether it was canceled.
-    pub canceled: bool,
-    /// Whether its token is dead. Only previews say so.
-    pub expired: Option<bool>,
+    /// How it ended, if it did.
+    pub end: Option<End>,
+    /// Whether another attempt may follow the one that decides. From v1.2 on none does, by Azure.Core's rule for operations; in the
+    /// previews one may until the session has expired.
+    pub goes_on: bool,
     /// When it was created. Only previews say so.
     pub created: Option<Timestamp>,
     /// The model that looked at it.
@@ -37,11 +41,24 @@ pub struct Facts {
     pub count: Option<usize>,
 }
 
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// There is a decision.
+    Succeeded,
+    /// There is none.
+    Failed,
+    /// It was canceled.
+    Canceled,
+    /// Its token died before there was anything (previews).
+    Expired,
+}
+
 /// An attempt that has ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// Its number within its session: `attemptId`, in previews the `id` of its audit entry, 0 where there is none.
-    pub number: i64,
+    /// The `id` of its audit entry (previews).
+    pub entry: Option<i64>,
     /// What came of it.
     pub outcome: Outcome,
     /// With verify: whether it was the person of the picture.
@@ -90,13 +107,26 @@ impl Standing {
     }
 }
 
+impl End {
+    /// The value of the metric label `status`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 impl Facts {
     /// Of a body that cannot be read.
-    const fn unreadable() -> Self {
+    const fn unreadable(family: Family) -> Self {
         Self {
+            family,
             standing: Standing::Unreadable,
-            canceled: false,
-            expired: None,
+            end: None,
+            goes_on: false,
             created: None,
             model_version: None,
             attempts: Vec::new(),
@@ -118,7 +148,7 @@ impl Facts {
             attempt: deciding.and_then(|attempt| attempt.proof.attempt),
             attempts: self.count,
             identical: deciding.and_then(|attempt| attempt.identical),
-            is_final: self.expired != Some(false),
+            is_final: !self.goes_on,
         }
     }
 
@@ -143,7 +173,7 @@ impl Facts {
 pub fn read(family: Family, body: Bytes) -> (Facts, Bytes) {
     let text = std::str::from_utf8(&body).unwrap_or_default();
     let Some((facts, token)) = view(family, text) else {
-        return (Facts::unreadable(), body);
+        return (Facts::unreadable(family), body);
     };
     let token = token.filter(|_| facts.standing.is_final()).and_then(|token| place(text, token));
     let blanked = token.map(|token| {

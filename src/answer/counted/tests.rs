@@ -100,6 +100,42 @@ fn an_attempt_that_changes_its_mind_is_a_signal_once() {
 }
 
 #[test]
+fn both_shapes_of_an_attempt_are_one() {
+    let digest = "1CC98BA83EAF1D0FF7F566FAEFCCCC787819FFA01251E2D9299143F7AD6651DB";
+    let attempt = format!(
+        r#"{{"attemptId":1,"result":{{"livenessDecision":"realface","digest":"{digest}"}}}}"#
+    );
+    let entry = |id: u8, digest: &str, word: &str| {
+        format!(
+            r#"{{"status":"ResultAvailable","result":{{"id":{id},"digest":"{digest}","response":{{"statusCode":200,"body":{{"livenessDecision":"{word}"}}}}}}}}"#
+        )
+    };
+    let other = digest.replace('1', "2");
+    let scene = Scene::new();
+    for _ in 0..2 {
+        scene.observe("a", Family::Ga, &ga("Succeeded", "m", &attempt));
+        scene.observe("a", Family::Preview, &entry(4, digest, "realface"));
+        // The number of an entry says nothing about the number of an attempt.
+        scene.observe("a", Family::Preview, &entry(1, &other, "spoofface"));
+    }
+    let counts = scene.counts("liveness_attempts_total");
+    assert!(counts.len() == 2 && counts.iter().all(|line| line.ends_with(" 1")), "{counts:?}");
+    assert_eq!(scene.counts("liveness_signals_total"), [""; 0]);
+    scene.observe("a", Family::Preview, &entry(4, digest, "spoofface"));
+    assert_eq!(scene.counts("liveness_signals_total"), ["signal=result-mismatch} 1"]);
+}
+
+#[test]
+fn what_failed_has_no_confidence() {
+    let scene = Scene::new();
+    let failed = real(1).replace(r#""attemptStatus":"Succeeded""#, r#""attemptStatus":"Failed""#);
+    scene.observe("a", Family::Ga, &ga("Failed", "m", &failed));
+    assert_eq!(scene.counts("liveness_verify_confidence_ratio_count"), [""; 0]);
+    let counts = scene.counts("liveness_attempts_total");
+    assert!(counts.len() == 1 && counts[0].starts_with("decision=error,identical=none"));
+}
+
+#[test]
 fn each_end_has_its_word() {
     let preview = |status: &str, expired: bool, response: &str| {
         format!(
@@ -117,6 +153,8 @@ fn each_end_has_its_word() {
         (Family::Ga, "{".to_owned(), None),
         (Family::Preview, preview("ResultAvailable", false, ok), Some("succeeded")),
         (Family::Preview, preview("ResultAvailable", true, bad), Some("failed")),
+        // Another attempt may follow, and succeed.
+        (Family::Preview, preview("ResultAvailable", false, bad), None),
         (Family::Preview, preview("Started", true, "{}"), Some("expired")),
         (Family::Preview, preview("Started", false, "{}"), None),
     ] {
@@ -159,11 +197,13 @@ fn a_verdict_is_counted_once_for_each_attempt_and_digest() {
     let scene = Scene::new();
     let evidence =
         |attempts: &str| read(Family::Ga, Bytes::from(ga("Succeeded", "m", attempts))).0.evidence();
-    let (one, two) = (evidence(&real(1)), evidence(&real(2)));
+    let (none, one, two) = (evidence(""), evidence(&real(1)), evidence(&real(2)));
     let digest = |fill| Given::Digest(Digest::from([fill; 32]));
     for _ in 0..3 {
         for (evidence, given) in [
             (&Evidence::Pending, digest(1)),
+            // Decided, and nothing to compare with: another verdict about the same.
+            (&none, digest(1)),
             (&one, digest(1)),
             (&one, digest(2)),
             (&two, digest(2)),
@@ -176,11 +216,11 @@ fn a_verdict_is_counted_once_for_each_attempt_and_digest() {
         }
     }
     let labels = |verdict| format!("mode=observe,operation=liveness_with_verify,verdict={verdict}");
-    let expected = [("malformed", 1), ("pending", 1), ("unavailable", 3)];
+    let expected = [("malformed", 1), ("pending", 1), ("unavailable", 4)];
     let expected = expected.map(|(verdict, count)| format!("{}}} {count}", labels(verdict)));
     assert_eq!(scene.counts("digest_checks_total"), expected);
     let pictures = scene.counts("verify_image_checks_total");
-    assert_eq!(pictures, ["verdict=malformed} 1", "verdict=unknown} 3"]);
+    assert_eq!(pictures, ["verdict=malformed} 1", "verdict=unknown} 4"]);
     scene.counted.sweep();
-    assert_eq!(scene.metrics.liveness_dedupe_entries.get(), 9);
+    assert_eq!(scene.metrics.liveness_dedupe_entries.get(), 11);
 }

@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Attempt, Facts, Standing};
+use super::parts::{Failure, Verify, given};
+use super::{Attempt, End, Facts, Standing};
+use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
-use crate::liveness::json::{AttemptId, Confidence, List, Object, Text};
-use crate::liveness::verdict::{Given, Proof};
+use crate::liveness::json::{List, Object, Text};
+use crate::liveness::verdict::Proof;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,28 +57,24 @@ struct ResultView<'a> {
     verify_image_hash: Option<Text<'a>>,
 }
 
-/// How like the person of the picture it was.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Verify {
-    #[serde(default)]
-    pub(super) is_identical: Option<bool>,
-    #[serde(default)]
-    pub(super) match_confidence: Option<Confidence>,
-}
-
-/// An error, of which only the code matters.
-#[derive(Default, Deserialize)]
-pub(super) struct Failure<'a> {
-    #[serde(default, borrow)]
-    pub(super) code: Option<Text<'a>>,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Abuse {
     #[serde(default)]
     is_abuse_detected: Option<bool>,
+}
+
+/// `attemptId`: it begins at 1. RFC 9651 §3.3.1: an integer that can be told has 15 digits at most.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u64")]
+struct AttemptId(u64);
+
+impl TryFrom<u64> for AttemptId {
+    type Error = &'static str;
+
+    fn try_from(id: u64) -> Result<Self, &'static str> {
+        (1..=999_999_999_999_999).contains(&id).then_some(Self(id)).ok_or("no attempt's id")
+    }
 }
 
 impl<'a> View<'a> {
@@ -99,10 +97,17 @@ impl<'a> View<'a> {
             "Failed" | "Canceled" => Standing::Ended,
             _ => Standing::Unknown,
         };
+        let end = match self.status.as_str() {
+            "Succeeded" => Some(End::Succeeded),
+            "Failed" => Some(End::Failed),
+            "Canceled" => Some(End::Canceled),
+            _ => None,
+        };
         let facts = Facts {
+            family: Family::Ga,
             standing,
-            canceled: self.status.as_str() == "Canceled",
-            expired: None,
+            end,
+            goes_on: false,
             created: None,
             model_version: self.model_version.map(Text::into_string),
             attempts: views
@@ -140,13 +145,13 @@ impl AttemptView<'_> {
             let decision = result.and_then(|result| result.liveness_decision.as_ref());
             Outcome::of_result(decision.map(Text::as_str))
         };
-        let verify = result.and_then(|result| result.verify_result.as_ref());
+        let verify = result.and_then(|result| result.verify_result.as_ref()).filter(|_| !failed);
         let id = self.id();
         let abuse = self.abuse_monitoring_result.as_ref();
         Attempt {
-            number: id.and_then(|id| i64::try_from(id).ok()).unwrap_or_default(),
+            entry: None,
             outcome,
-            identical: verify.and_then(|verify| verify.is_identical).filter(|_| !failed),
+            identical: verify.and_then(|verify| verify.is_identical),
             confidence: verify.and_then(|verify| verify.match_confidence).map(|it| it.0),
             abuse: abuse.and_then(|abuse| abuse.is_abuse_detected).unwrap_or_default(),
             proof: Proof {
@@ -158,7 +163,16 @@ impl AttemptView<'_> {
     }
 }
 
-/// What a member gives.
-pub(super) fn given(text: Option<&Text<'_>>) -> Given {
-    text.map(|text| Given::parse(text.as_str().as_bytes())).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempts_id_has_bounds() {
+        let id = |text| serde_json::from_str::<AttemptId>(text).map(|id| id.0).ok();
+        assert_eq!((id("1"), id("999999999999999")), (Some(1), Some(999_999_999_999_999)));
+        for odd in ["0", "-1", "1.0", "1e2", "1000000000000000", "12345678901234567890", "\"1\""] {
+            assert_eq!(id(odd), None, "{odd}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ fn unreadable(family: Family, body: &[u8]) {
     let came = Bytes::copy_from_slice(body);
     let (facts, passed) = read(family, came.clone());
     let start = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
-    assert_eq!(facts, Facts::unreadable(), "{start}");
+    assert_eq!(facts, Facts::unreadable(family), "{start}");
     assert_eq!((facts.decision(), facts.evidence()), (Decision::Unreadable, Evidence::Unreadable));
     assert_eq!(passed, came);
 }

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::ga::{Failure, Verify, given};
-use super::{Attempt, Facts, Standing};
+use super::parts::{Failure, Verify, given};
+use super::{Attempt, End, Facts, Standing};
+use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
 use crate::liveness::json::{Object, Text};
 use crate::liveness::verdict::Proof;
@@ -81,10 +82,19 @@ impl<'a> View<'a> {
             attempts.push(attempt);
             model_version = model;
         }
+        let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Error(_));
+        // The previews have no word for it, but show what the device was answered last.
+        let end = match (self.status.as_str(), attempts.last().is_some_and(failed)) {
+            ("ResultAvailable", false) => Some(End::Succeeded),
+            ("ResultAvailable", true) if expired => Some(End::Failed),
+            ("NotStarted" | "Started", _) if expired => Some(End::Expired),
+            _ => None,
+        };
         let facts = Facts {
+            family: Family::Preview,
             standing,
-            canceled: false,
-            expired: Some(expired),
+            end,
+            goes_on: standing == Standing::Decided,
             created: self.created_date_time.and_then(|text| text.as_str().parse().ok()),
             model_version,
             attempts,
@@ -113,11 +123,11 @@ impl<'a> Entry<'a> {
         } else {
             Outcome::of_result(content.liveness_decision.as_ref().map(Text::as_str))
         };
-        let verify = content.verify_result.unwrap_or_default();
+        let verify = content.verify_result.filter(|_| !failed).unwrap_or_default();
         let attempt = Attempt {
-            number: self.id.unwrap_or_default(),
+            entry: self.id,
             outcome,
-            identical: verify.is_identical.filter(|_| !failed),
+            identical: verify.is_identical,
             confidence: verify.match_confidence.map(|confidence| confidence.0),
             abuse: false,
             proof: Proof {

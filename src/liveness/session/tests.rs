@@ -230,6 +230,16 @@ fn the_highest_attempt_that_ended_decides_wherever_it_stands() {
 }
 
 #[test]
+fn the_gateways_own_words_are_no_words_of_azures() {
+    for word in ["error", "none", "other", "pending"] {
+        let body = format!(
+            r#"{{"status":"Succeeded","results":{{"attempts":[{{"attemptId":1,"result":{{"livenessDecision":"{word}"}}}}]}}}}"#
+        );
+        assert_eq!(decision(Family::Ga, &body), "other;attempt=1;attempts=1", "{word}");
+    }
+}
+
+#[test]
 fn a_preview_shows_its_one_result() {
     let shown = |response: &str| {
         let body = format!(

@@ -33,17 +33,17 @@ pub struct Judged {
 
 /// The row.
 #[derive(Debug, Clone)]
-pub struct Digest<S> {
+pub struct Judge<S> {
     inner: S,
     lasting: Arc<Lasting>,
 }
 
-/// Compares digests.
-pub fn digest<S>(lasting: Arc<Lasting>) -> impl Layer<S, Service = Digest<S>> + Clone {
-    layer_fn(move |inner| Digest { inner, lasting: Arc::clone(&lasting) })
+/// Judges answers for those who ask.
+pub fn judge<S>(lasting: Arc<Lasting>) -> impl Layer<S, Service = Judge<S>> + Clone {
+    layer_fn(move |inner| Judge { inner, lasting: Arc::clone(&lasting) })
 }
 
-impl<S> Service<Call> for Digest<S>
+impl<S> Service<Call> for Judge<S>
 where
     S: Service<Call, Response = Told, Error = Error>,
 {
@@ -85,8 +85,8 @@ impl Asked {
         let digest = (self.mode != Mode::Off).then(|| self.digest(session, key));
         let picture = self.picture(session, key);
         match digest {
-            Some(verdict @ Verdict::Unreported) if self.mode.refuses(verdict) => {
-                Err(Error::DigestRequired(verdict))
+            Some(Verdict::Unreported) if self.mode.refuses(Verdict::Unreported) => {
+                Err(Error::DigestRequired)
             }
             Some(verdict) if self.mode.refuses(verdict) => Err(Error::DigestMismatch(verdict)),
             _ => Ok(Judged { told, digest, picture }),
