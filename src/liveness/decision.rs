@@ -1,10 +1,14 @@
 //! What was decided, as the value of `Liveness-Decision`: a structured field (RFC 9651), such as
 //! `realface;attempt=2;attempts=2`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Longest word that is told as it is, in bytes.
 const LONGEST: usize = 64;
+
+/// Words that the service is known to have.
+const KNOWN: [&str; 3] = ["realface", "spoofface", "uncertain"];
 
 /// Words that are the gateway's own: Azure's must not pass for them.
 const OWN: [&str; 4] = ["error", "none", "other", "pending"];
@@ -36,7 +40,7 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The service decided, in a word of its own: `realface`, `spoofface`, `uncertain`, or one that is not known yet.
-    Word(String),
+    Word(Cow<'static, str>),
     /// The same, with a word that cannot be told in a structured field.
     Other,
     /// There is a result without a decision: nothing was decided, which is not the same as spoof.
@@ -50,8 +54,13 @@ impl Outcome {
     pub fn of_result(decision: Option<&str>) -> Self {
         match decision {
             None => Self::None,
-            Some(word) if is_token(word) && !OWN.contains(&word) => Self::Word(word.to_owned()),
-            Some(_) => Self::Other,
+            Some(word) => match KNOWN.iter().find(|known| **known == word) {
+                Some(known) => Self::Word(Cow::Borrowed(known)),
+                None if is_token(word) && !OWN.contains(&word) => {
+                    Self::Word(word.to_owned().into())
+                }
+                None => Self::Other,
+            },
         }
     }
 
@@ -66,13 +75,8 @@ impl Outcome {
     /// The value of the metric label `decision`.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Word(word) => match word.as_str() {
-                "realface" => "realface",
-                "spoofface" => "spoofface",
-                "uncertain" => "uncertain",
-                _ => "other",
-            },
-            Self::Other => "other",
+            Self::Word(Cow::Borrowed(known)) => known,
+            Self::Word(Cow::Owned(_)) | Self::Other => "other",
             Self::None => "none",
             Self::Error(_) => "error",
         }
