@@ -59,6 +59,10 @@ impl Gate {
     /// For so many things.
     pub(super) fn new(most: usize, evictions: &IntCounterVec) -> Self {
         let (most, evictions) = (most.div_ceil(PARTS), evictions.clone());
+        // Whoever is to be woken by their growing must see them stand at 0.
+        for cause in ["expired", "size"] {
+            drop(evictions.with_label_values(&[cause]));
+        }
         Self { parts: Default::default(), most, start: Moment::now(), evictions }
     }
 
