@@ -2,8 +2,10 @@
 
 pub mod ask;
 pub mod counted;
+pub mod enrich;
 mod flight;
 mod gate;
+pub mod investigate;
 pub mod judge;
 pub mod kept;
 pub mod key;
@@ -16,14 +18,17 @@ pub mod read;
 pub mod recall;
 pub mod register;
 pub mod reported;
+mod reused;
 #[cfg(test)]
 mod scene;
+pub mod synthesise;
 pub mod tell;
 pub mod wait;
 
-use bytes::Bytes;
-use http::Response;
 use tower::util::BoxCloneSyncService;
+
+use self::prepared::Prepared;
+use self::recall::Recall;
 
 use crate::call::{Call, Reply};
 use crate::error::Error;
@@ -31,5 +36,8 @@ use crate::error::Error;
 /// Answers a [`Call`] about a session.
 pub type Sessions = BoxCloneSyncService<Call, Reply, Error>;
 
+/// Answers a [`Call`] about a session, in the same way for all who ask.
+pub type Known = Recall<BoxCloneSyncService<Call, Prepared, Error>>;
+
 /// Answers a [`Call`] about an audit list.
-pub type Audits = BoxCloneSyncService<Call, Response<Bytes>, Error>;
+pub type Audits = BoxCloneSyncService<Call, Reply, Error>;

@@ -138,10 +138,7 @@ fn say(line: impl Display) {
 /// Logs go to standard error: for people on a terminal, as JSON otherwise. `RUST_LOG` chooses.
 fn start_logging(usual: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = if io::stderr().is_terminal() {
         builder.try_init()
     } else {

@@ -41,6 +41,8 @@ pub struct Config {
     pub apps: Vec<App>,
     /// What is kept in memory, and how long.
     pub cache: Cache,
+    /// What the log tells of reads.
+    pub access: Access,
     /// The file that it was written in.
     pub path: PathBuf,
     /// What is not wrong but should be known, told once in the log.
@@ -94,6 +96,13 @@ pub struct Cache {
     pub running_ttl: Duration,
 }
 
+/// What the log tells of who read what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// How long the key lives that sessions' ids are hashed with; `None` where ids are told as they are.
+    pub rotate: Option<Duration>,
+}
+
 /// A Face resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
@@ -143,6 +152,8 @@ pub struct App {
     pub allow_no_cache: bool,
     /// What it gets of verdicts about its clients' digests.
     pub digest: Mode,
+    /// Whether its audit lists are enriched where it does not say.
+    pub enrich: bool,
 }
 
 /// An app that nobody is yet: it has no token and may do nothing.
@@ -155,6 +166,7 @@ impl Default for App {
             routes: HashSet::new(),
             allow_no_cache: true,
             digest: Mode::default(),
+            enrich: true,
         }
     }
 }

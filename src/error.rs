@@ -97,6 +97,8 @@ pub enum Defect {
     Encoding,
     /// It is not HTTP.
     NotHttp,
+    /// It is no session, and something was to be made of it.
+    NoSession,
 }
 
 impl Defect {
@@ -106,6 +108,7 @@ impl Defect {
             Self::TooLarge => "it is longer than this gateway takes",
             Self::Encoding => "its encoding cannot be undone",
             Self::NotHttp => "it is not HTTP",
+            Self::NoSession => "it is no session that could be read",
         }
     }
 }

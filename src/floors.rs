@@ -6,7 +6,18 @@ use std::path::Path;
 /// Every module at the top of the crate, from the ground up. Modules of one line stand on one floor.
 const FLOORS: [&[&str]; 9] = [
     &["liveness", "secret"],
-    &["config", "metrics", "error", "body", "call", "headers", "moment", "share", "wishes"],
+    &[
+        "config",
+        "metrics",
+        "error",
+        "body",
+        "call",
+        "headers",
+        "moment",
+        "pseudonym",
+        "share",
+        "wishes",
+    ],
     &["inbound", "answer", "azure"],
     &["relay"],
     &["fork"],

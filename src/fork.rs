@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::call::{Admitted, Call, Reply};
 use crate::error::Error;
 use crate::headers::CACHE_STATUS;
-use crate::liveness::Route;
+use crate::liveness::{Family, Route};
 use crate::relay::Relay;
 
 /// The ways to one resource.
@@ -23,8 +23,10 @@ use crate::relay::Relay;
 pub struct Rooms {
     /// Down the stairs: sessions are read, and answered from memory where they can be.
     pub sessions: Sessions,
-    /// Down the stairs: audit lists are taken whole.
+    /// Down the stairs: audit lists are taken whole, and enriched.
     pub audits: Audits,
+    /// Down the stairs: lists that are made of sessions, where Azure has none.
+    pub made: Audits,
     /// Beside them: what streams.
     pub relay: Relay,
     /// Beside them too: what apps' clients reported.
@@ -70,10 +72,10 @@ impl Service<Admitted> for Fork {
             Route::Session => {
                 return Either::Left(Either::Right(rooms.sessions.clone().oneshot(call)));
             }
-            Route::Audit => {
-                let answer = rooms.audits.clone().oneshot(call);
-                async move { Ok(passed(answer.await?.map(Body::from))) }.boxed()
-            }
+            Route::Audit => match call.target.resource.version.family() {
+                Family::Preview => rooms.audits.clone().oneshot(call).boxed(),
+                Family::Ga => rooms.made.clone().oneshot(call).boxed(),
+            },
             Route::List | Route::Image => {
                 let answer = rooms.relay.clone().oneshot(call);
                 async move { Ok(passed(answer.await?)) }.boxed()

@@ -26,12 +26,14 @@ pub const LIVENESS_DECISION: HeaderName = HeaderName::from_static("liveness-deci
 pub const LIVENESS_DIGEST: HeaderName = HeaderName::from_static("liveness-digest");
 /// Whether it was verified against the expected picture.
 pub const LIVENESS_VERIFY_IMAGE: HeaderName = HeaderName::from_static("liveness-verify-image");
+/// What of a request's `Prefer` was done (RFC 7240).
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const MS_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Names and traces are made where they are absent, see [`name`] and [`towards_azure`].
+/// Names and traces are made where they are absent, see [`name`].
 const TOWARDS_AZURE: [HeaderName; 10] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
@@ -129,6 +131,16 @@ pub fn is_said_anew(name: &HeaderName) -> bool {
     SAID_ANEW.contains(name)
 }
 
+/// Takes out of an answer what is said of its content, where that is not the one any more that Azure sent.
+pub fn of_other_bytes(headers: &mut HeaderMap) {
+    SAID_ANEW.iter().for_each(|name| drop(headers.remove(name)));
+}
+
+/// Azure's own id of an answer.
+pub fn azures_id(headers: &HeaderMap) -> Option<&str> {
+    UNIQUE.iter().find_map(|name| headers.get(name)?.to_str().ok())
+}
+
 /// Whether no two answers have the same value of a field.
 pub fn is_unique(name: &HeaderName) -> bool {
     UNIQUE.contains(name)
@@ -139,9 +151,15 @@ pub fn lasting(name: &HeaderName) -> HeaderName {
     UNIQUE.iter().find(|known| *known == name).unwrap_or(name).clone()
 }
 
-/// Names a request, where its app has not: every log line and every call to Azure can then be found by
-/// it. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
+/// Names a request and its trace, where its app has not: every log line and every call to Azure can then be found by
+/// them. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
 pub fn name(headers: &mut HeaderMap) {
+    let trace = headers.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
+    // RFC 9110 §7.6.1: what Connection names is for the gateway alone.
+    if trace.is_none() || is_named(headers, &TRACEPARENT) {
+        headers.remove(&TRACESTATE);
+        headers.insert(TRACEPARENT, new_traceparent());
+    }
     let known = headers.get(&CLIENT_REQUEST_ID).or_else(|| headers.get(&MS_CLIENT_REQUEST_ID));
     let id = known.cloned().unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
     if !headers.contains_key(&MS_CLIENT_REQUEST_ID) {
@@ -164,6 +182,16 @@ impl Heard {
         headers.remove(SUBSCRIPTION_KEY);
         headers.remove(AUTHORIZATION);
         Self { headers, version }
+    }
+
+    /// The request's name, for the log.
+    pub fn request_id(&self) -> Option<HeaderValue> {
+        request_id(&self.headers)
+    }
+
+    /// Its trace, as `traceparent` has it.
+    pub fn trace(&self) -> Option<HeaderValue> {
+        self.headers.get(&TRACEPARENT).cloned()
     }
 
     /// The fields that Azure is sent.
@@ -221,12 +249,7 @@ fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
             headers.append(name, value.clone());
         }
     }
-    let trace = from.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
-    let trace = trace.filter(|_| !is_named(from, &TRACEPARENT));
-    if trace.is_none() {
-        headers.remove(&TRACESTATE);
-    }
-    headers.insert(TRACEPARENT, trace.cloned().unwrap_or_else(new_traceparent));
+    headers.extend(from.get(&TRACEPARENT).map(|trace| (TRACEPARENT, trace.clone())));
     headers.append(VIA, via(version));
     // Answers are read, so none should be compressed; RFC 9110 §12.5.3 says how to ask for that.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -22,6 +22,7 @@ pub mod listen;
 pub mod liveness;
 pub mod metrics;
 pub mod moment;
+pub mod pseudonym;
 pub mod relay;
 pub mod reload;
 pub mod secret;

@@ -25,6 +25,10 @@ const UPSTREAM_SECONDS: &[f64] =
 /// Attempts. v1.3-preview.1 allows 3 at most.
 const ATTEMPTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0];
 
+/// Seconds. What the service takes to look at what a device sent.
+const SERVICE_SECONDS: &[f64] =
+    &[0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0];
+
 const TENTHS: &[f64] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 
 macro_rules! metrics {
@@ -110,6 +114,14 @@ metrics! {
     liveness_dedupe_entries: IntGauge;
     /// What is not remembered any more; by size means that something may be counted twice.
     liveness_dedupe_evictions_total: IntCounterVec["cause"];
+    /// Digests and pictures that are not remembered any more; by size means that their reuse may go unseen.
+    liveness_reuse_evictions_total: IntCounterVec["cause"];
+    /// Audit lists that were told, by what became of them: enriched, plain, synthesised, or why they could not be read.
+    audit_lists_total: IntCounterVec["operation", "result"];
+    /// Entries of Azure's audit lists, each once, by the class of the status that the device was answered with.
+    audit_entries_total: IntCounterVec["operation", "status_class"];
+    /// Seconds that the service took for a call of the device's, as its audit entry tells, each once.
+    audit_service_duration_seconds: HistogramVec["operation", "status_class"] @ SERVICE_SECONDS;
     /// Comparisons of clients' digests, once for each session, attempt and digest.
     digest_checks_total: IntCounterVec["operation", "verdict", "mode"];
     /// Comparisons of the pictures that were verified against, once for each attempt and picture.

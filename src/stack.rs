@@ -10,17 +10,20 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
-use tower::{ServiceBuilder, service_fn};
+use tower::{Layer as _, ServiceBuilder, service_fn};
 
 use crate::answer::ask::ask;
+use crate::answer::enrich::enrich;
+use crate::answer::investigate::Investigator;
 use crate::answer::judge::judge;
 use crate::answer::lasting::Lasting;
 use crate::answer::read::read;
 use crate::answer::recall::{Terms, recall};
 use crate::answer::register::Register;
+use crate::answer::synthesise::synthesise;
 use crate::answer::tell::tell;
 use crate::answer::wait::wait;
-use crate::answer::{Audits, Sessions};
+use crate::answer::{Audits, Known, Sessions};
 use crate::azure::again::again;
 use crate::azure::collect::collect;
 use crate::azure::key::key;
@@ -33,8 +36,10 @@ use crate::inbound::authenticate::{Apps, authenticate};
 use crate::inbound::measure::measure;
 use crate::inbound::recognize::{Limits, recognize};
 use crate::inbound::rescue::rescue;
+use crate::inbound::trail::trail;
 use crate::metrics::Metrics;
 use crate::relay::Relay;
+use crate::share::Share;
 
 /// What a connection hands its requests to. It always has an answer.
 pub type Front = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -57,15 +62,22 @@ pub fn stack(
         // Outside of everything that can fail or panic.
         .layer(rescue(Arc::clone(metrics)))
         // Before anything is told or asked: strangers learn nothing and cost nothing.
-        .layer(authenticate(apps, Arc::clone(metrics)));
+        .layer(authenticate(apps, Arc::clone(metrics)))
+        // Inside of authenticate, which knows who reads; outside of whatever may refuse, so that this is told too.
+        .layer(trail(Arc::clone(&lasting.pseudonyms), config.access));
     let rooms = upstreams.iter().map(|azure| {
         let cache = Cache { max_bytes: lasting.memory.max_bytes(), ..config.cache };
         let terms = Terms { share: Arc::clone(&azure.share), cache, patience: azure.timeout };
         let sender = sender(azure, metrics);
         let asker = asker(sender.clone(), azure, metrics);
+        let (name, number) = (Arc::clone(&azure.name), azure.share.number);
+        let investigator =
+            Investigator::new(Arc::clone(lasting), Arc::clone(metrics), name, number);
+        let known = known(asker.clone(), azure, lasting, terms, metrics);
         Rooms {
-            sessions: sessions(asker.clone(), azure, lasting, terms, metrics),
-            audits: audits(asker),
+            sessions: sessions(known.clone(), lasting, &azure.share),
+            audits: audits(asker, investigator.clone()),
+            made: made(known, investigator),
             relay: relay(sender, azure, lasting, config.server, metrics),
             register: Register::new(Arc::clone(lasting), azure.share.number),
         }
@@ -74,19 +86,7 @@ pub fn stack(
 }
 
 /// The middle room, for sessions. One unit is a question about a session.
-fn sessions(
-    asker: Asker,
-    azure: &Azure,
-    lasting: &Arc<Lasting>,
-    terms: Terms,
-    metrics: &Arc<Metrics>,
-) -> Sessions {
-    let (memory, resource) = (&lasting.memory, azure.share.number);
-    let (counting, upstream) = (Arc::clone(lasting), Arc::clone(&azure.name));
-    let reader = ServiceBuilder::new()
-        // Next to Azure, so that nothing above keeps a dead token or lets it out, and what is kept is counted once.
-        .layer(read(counting, Arc::clone(metrics), upstream, resource))
-        .layer(ask());
+fn sessions(known: Known, lasting: &Arc<Lasting>, share: &Arc<Share>) -> Sessions {
     let rows = ServiceBuilder::new()
         // Outermost: what is below it has nothing to do with what the app has already.
         .layer(tell())
@@ -94,15 +94,40 @@ fn sessions(
         // refused is not told as unchanged.
         .layer(judge(Arc::clone(lasting)))
         // Outside of the memory, so that a session that ended meanwhile is not waited for.
-        .layer(wait(Arc::clone(memory), Arc::clone(&terms.share)))
-        // Outside of reading, so that what is kept is ready to be told.
-        .layer(recall(Arc::clone(memory), terms));
-    Sessions::new(rows.service(BoxCloneSyncService::new(reader.service(asker))))
+        .layer(wait(Arc::clone(&lasting.memory), Arc::clone(share)));
+    Sessions::new(rows.service(known))
 }
 
-/// The middle room, for audit lists. One unit is a question about an audit list.
-fn audits(asker: Asker) -> Audits {
-    Audits::new(ServiceBuilder::new().layer(ask()).service(asker))
+/// The lower half of that room, which lists are made in too. One unit is an answer about a session, the same for all.
+fn known(
+    asker: Asker,
+    azure: &Azure,
+    lasting: &Arc<Lasting>,
+    terms: Terms,
+    metrics: &Arc<Metrics>,
+) -> Known {
+    let (counting, upstream) = (Arc::clone(lasting), Arc::clone(&azure.name));
+    let reader = ServiceBuilder::new()
+        // Next to Azure, so that nothing above keeps a dead token or lets it out, and what is kept is counted once.
+        .layer(read(counting, Arc::clone(metrics), upstream, azure.share.number))
+        .layer(ask());
+    // Outside of reading, so that what is kept is ready to be told.
+    recall(Arc::clone(&lasting.memory), terms)
+        .layer(BoxCloneSyncService::new(reader.service(asker)))
+}
+
+/// The middle room, for Azure's audit lists. One unit is a question about a list.
+fn audits(asker: Asker, investigator: Investigator) -> Audits {
+    let rows = ServiceBuilder::new()
+        // Outside of asking, so that each request has a list of its own.
+        .layer(enrich(investigator))
+        .layer(ask());
+    Audits::new(rows.service(asker))
+}
+
+/// The same, for lists that Azure does not have. They are made of sessions.
+fn made(known: Known, investigator: Investigator) -> Audits {
+    Audits::new(synthesise(investigator).layer(known))
 }
 
 /// What streams beside the stairs.

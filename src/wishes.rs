@@ -21,6 +21,8 @@ const LONGEST_WAIT: u64 = 60;
 pub struct Wishes {
     /// `Prefer: wait=N`: how long to hold the answer until the session ends.
     pub wait: Option<Duration>,
+    /// `Prefer: enrich=…`: audit lists with what the gateway has to say, or as Azure sent them.
+    pub enrich: Option<bool>,
     /// `Cache-Control: no-cache`: nothing from memory.
     pub no_cache: bool,
     /// `Cache-Control: no-store`: the answer is not kept.
@@ -38,6 +40,13 @@ impl Wishes {
     pub fn read(headers: &HeaderMap, app: &App) -> Self {
         let wait = items(headers, &PREFER).find_map(|item| argument(item, b"wait"));
         let wait = wait.and_then(number).map(|wait| Duration::from_secs(wait.min(LONGEST_WAIT)));
+        // RFC 7240 §2: of a preference that is there twice the first one counts.
+        let enrich = items(headers, &PREFER).find_map(|item| argument(item, b"enrich"));
+        let enrich = enrich.and_then(|value| match value.to_ascii_lowercase().as_slice() {
+            b"gateway" => Some(true),
+            b"none" => Some(false),
+            _ => None,
+        });
         // RFC 9111 §5.2.1: either of them refuses what was not validated for this request.
         let fresh = |item: &[u8]| {
             item.eq_ignore_ascii_case(b"no-cache")
@@ -45,6 +54,7 @@ impl Wishes {
         };
         Self {
             wait: wait.filter(|wait| !wait.is_zero()),
+            enrich,
             no_store: app.allow_no_cache
                 && items(headers, &CACHE_CONTROL)
                     .any(|item| item.eq_ignore_ascii_case(b"no-store")),
@@ -167,6 +177,24 @@ mod tests {
         }
         assert_eq!(wait(&[("prefer", "enrich=none"), ("prefer", "wait=4")]), Some(4));
         assert_eq!(wait(&[]), None);
+    }
+
+    #[test]
+    fn an_enriched_list_is_wished_for_or_not() {
+        for (value, enrich) in [
+            ("enrich=gateway", Some(true)),
+            ("enrich=none", Some(false)),
+            ("Enrich=\"None\"", Some(false)),
+            ("wait=5, enrich=none; x=y", Some(false)),
+            ("enrich=none, enrich=gateway", Some(false)),
+            ("enrich=all, enrich=gateway", None),
+            ("enrich", None),
+            ("enrich=", None),
+            ("enriched=none", None),
+        ] {
+            assert_eq!(read(&[("prefer", value)], true).enrich, enrich, "{value}");
+        }
+        assert_eq!(read(&[], true).enrich, None);
     }
 
     #[test]

@@ -3,12 +3,16 @@
 //! What is counted comes from Azure and never from memory. A gateway that starts anew has forgotten what it counted, and
 //! two that stand side by side count each for itself.
 
+mod entries;
+
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::gate::{Gate, Thing};
 use super::key::SessionKey;
+use super::reused::Reused;
 use crate::liveness::Family;
+use crate::liveness::audit::signal::{Signal, Signals};
 use crate::liveness::decision::Outcome;
 use crate::liveness::session::{Attempt, Facts};
 use crate::liveness::verdict::{Evidence, Given, Likeness, Mode, Verdict};
@@ -59,6 +63,7 @@ pub struct Counted {
     seen: Gate,
     /// By itself, for what apps give is without end and must not push out what was seen.
     compared: Gate,
+    reused: Reused,
     models: Mutex<Vec<String>>,
     metrics: Arc<Metrics>,
 }
@@ -67,15 +72,21 @@ impl Counted {
     /// Nothing yet.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         let gate = || Gate::new(MOST, &metrics.liveness_dedupe_evictions_total);
-        Self { seen: gate(), compared: gate(), models: Mutex::default(), metrics }
+        let reused = Reused::new(&metrics.liveness_reuse_evictions_total);
+        Self { seen: gate(), compared: gate(), reused, models: Mutex::default(), metrics }
     }
 
     /// Counts what an answer of Azure's shows for the first time.
     pub fn observe(&self, session: &SessionKey, facts: &Facts) {
         for attempt in &facts.attempts {
             match self.before(session, facts.family, attempt) {
-                None => self.attempt(session, facts, attempt),
-                Some(before) if before != mark(attempt) => self.signal(session, "result-mismatch"),
+                None => {
+                    self.attempt(session, facts, attempt);
+                    self.signals(session, self.reused.see(session, attempt.proof.digest, None));
+                }
+                Some(before) if before != mark(attempt) => {
+                    self.signal(session, Signal::ResultMismatch);
+                }
                 Some(_) => {}
             }
         }
@@ -144,14 +155,21 @@ impl Counted {
         }
     }
 
-    /// Something odd, once for each session.
-    fn signal(&self, session: &SessionKey, signal: &'static str) {
-        if self.seen.note(session, Thing::Signal(signal), 0).is_none() {
-            self.metrics.liveness_signals_total.with_label_values(&[signal]).inc();
+    /// What is odd about a session, once for each kind of it.
+    pub(super) fn signals(&self, session: &SessionKey, signals: Signals) {
+        signals.iter().for_each(|signal| self.signal(session, signal));
+    }
+
+    fn signal(&self, session: &SessionKey, signal: Signal) {
+        if self.seen.note(session, Thing::Signal(signal), 0).is_some() {
+            return;
+        }
+        self.metrics.liveness_signals_total.with_label_values(&[signal.as_str()]).inc();
+        if signal == Signal::ResultMismatch {
             tracing::warn!(
                 operation = session.operation.label(),
-                signal,
-                "an attempt that was counted shows another decision now"
+                signal = signal.as_str(),
+                "an attempt is shown in two ways"
             );
         }
     }
@@ -212,6 +230,7 @@ impl Counted {
     pub fn sweep(&self) {
         self.seen.sweep();
         self.compared.sweep();
+        self.reused.sweep();
         let count = self.seen.count() + self.compared.count();
         self.metrics.liveness_dedupe_entries.set(i64::try_from(count).unwrap_or(i64::MAX));
     }

@@ -7,6 +7,7 @@ use prometheus::IntCounterVec;
 use sha2::{Digest as _, Sha256};
 
 use super::key::SessionKey;
+use crate::liveness::audit::signal::Signal;
 use crate::liveness::digest::Digest;
 use crate::liveness::verdict::{Given, Likeness, Proof, Verdict};
 use crate::liveness::{Family, Operation};
@@ -25,10 +26,12 @@ pub(super) enum Thing {
     Attempt(Option<u64>, Option<i64>),
     /// The same by the digest of what the service received, in this shape.
     Received(Family, Digest),
+    /// An entry of its audit list, by its `id`.
+    Entry(i64),
     /// The session's end.
     End,
     /// Something odd about it.
-    Signal(&'static str),
+    Signal(Signal),
     /// What was said of a digest that was compared with this attempt's.
     Digest(Proof, Given, Verdict),
     /// What was said of a picture that was.
@@ -46,7 +49,8 @@ pub(super) struct Gate {
     evictions: IntCounterVec,
 }
 
-type Key = [u8; 16];
+/// 128 bits that nobody should be able to make two things meet at.
+pub(super) type Key = [u8; 16];
 
 #[derive(Debug, Default)]
 struct Part {
@@ -74,7 +78,11 @@ impl Gate {
 
     /// Notes something with a mark. If it was seen before, the mark of that time, which stays.
     pub(super) fn note(&self, session: &SessionKey, thing: Thing, mark: u32) -> Option<u32> {
-        let key = key(session, thing);
+        self.put(key(session, thing), mark)
+    }
+
+    /// The same under a key of one's own.
+    pub(super) fn put(&self, key: Key, mark: u32) -> Option<u32> {
         let mut part = self.part(&key);
         let known = part.marks.get(&key).copied();
         if known.is_none() {
@@ -149,10 +157,14 @@ fn key(session: &SessionKey, thing: Thing) -> Key {
             hash.update(if family == Family::Ga { b"received" } else { b"previews" });
             hash.update(digest.bytes());
         }
+        Thing::Entry(id) => {
+            hash.update(b"audit");
+            hash.update(id.to_be_bytes());
+        }
         Thing::End => hash.update(b"end"),
         Thing::Signal(signal) => {
             hash.update(b"signal");
-            hash.update(signal);
+            hash.update(signal.as_str());
         }
         Thing::Digest(proof, given, verdict) => {
             compared(&mut hash, b"digest", proof, given);
@@ -212,9 +224,11 @@ mod tests {
             Thing::Attempt(None, None),
             Thing::Received(Family::Ga, Digest::from([1; 32])),
             Thing::Received(Family::Preview, Digest::from([1; 32])),
+            Thing::Entry(1),
+            Thing::Entry(2),
             Thing::End,
-            Thing::Signal("a"),
-            Thing::Signal("b"),
+            Thing::Signal(Signal::RapidRetry),
+            Thing::Signal(Signal::ClockSkew),
             Thing::Digest(proof(Some(1), 1), digest(1), Verdict::Mismatch),
             Thing::Digest(proof(Some(1), 1), digest(1), Verdict::Pending),
             Thing::Digest(proof(Some(1), 1), digest(2), Verdict::Mismatch),

@@ -10,6 +10,7 @@ use super::key::SessionKey;
 use super::memory::Memory;
 use super::reported::Reported;
 use crate::metrics::Metrics;
+use crate::pseudonym::Pseudonyms;
 
 /// How often what has expired is freed.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -23,6 +24,8 @@ pub struct Lasting {
     pub counted: Counted,
     /// Digests that apps' clients reported.
     pub reported: Reported,
+    /// What the log calls sessions.
+    pub pseudonyms: Arc<Pseudonyms>,
 }
 
 impl Lasting {
@@ -32,6 +35,7 @@ impl Lasting {
             memory: Arc::new(Memory::new(max_bytes, Arc::clone(metrics))),
             counted: Counted::new(Arc::clone(metrics)),
             reported: Reported::default(),
+            pseudonyms: Arc::default(),
         }
     }
 

@@ -21,7 +21,7 @@ use super::poller::Poller;
 use super::prepared::Prepared;
 use crate::liveness::digest::Digest;
 use crate::liveness::verdict::Given;
-use crate::liveness::{Operation, SessionId};
+use crate::liveness::{Family, Operation, SessionId};
 use crate::metrics::Metrics;
 use crate::moment::Moment;
 
@@ -180,10 +180,17 @@ impl Memory {
     /// A kept answer about a session, by whichever version and operation it was asked for.
     pub(super) fn kept_of(&self, resource: u32, id: &SessionId) -> Option<Arc<Prepared>> {
         let twins = [Operation::Liveness, Operation::LivenessWithVerify];
-        let mut keys = twins.into_iter().flat_map(|operation| {
-            SessionKey::new(resource, operation, id).keys().collect::<Vec<_>>()
-        });
-        keys.find_map(|key| self.kept.find(&key))
+        let sessions = twins.map(|operation| SessionKey::new(resource, operation, id));
+        sessions.iter().find_map(|session| self.kept_by_any(session).next()).map(|(_, kept)| kept)
+    }
+
+    /// The kept answers about a session, by whichever version it was asked for.
+    pub(super) fn kept_by_any(
+        &self,
+        session: &SessionKey,
+    ) -> impl Iterator<Item = (Family, Arc<Prepared>)> {
+        let found = |key: Key| Some((key.version.family(), self.kept.find(&key)?));
+        session.keys().filter_map(found)
     }
 
     /// Forgets a session that is being deleted, by whatever way it was asked for, and keeps nothing of it from now on.

@@ -84,6 +84,15 @@ impl Reported {
         picked.map(|report| Given::Digest(report.digest)).unwrap_or_default()
     }
 
+    /// All that was reported of a session.
+    pub fn all(&self, resource: u32, session: &SessionId) -> Vec<Digest> {
+        if !self.any.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let reports = self.sessions.get(&of(resource, session)).unwrap_or_default();
+        reports.iter().map(|report| report.digest).collect()
+    }
+
     /// The session is no more.
     pub fn forget(&self, resource: u32, session: &SessionId) {
         self.sessions.invalidate(&of(resource, session));
@@ -134,6 +143,8 @@ mod tests {
         assert_eq!((pick(None), pick(Some(1)), pick(Some(2))), (given(3), given(1), given(3)));
         reported.report(0, &id("a"), None, digest(9));
         assert_eq!((pick(None), pick(Some(1)), pick(Some(2))), (given(9), given(1), given(9)));
+        assert_eq!(reported.all(0, &id("A")), [digest(1), digest(3), digest(9)]);
+        assert_eq!(reported.all(1, &id("a")), []);
         assert_eq!(reported.pick(1, &id("a"), None), Given::Nothing);
         reported.forget(0, &id("A"));
         assert_eq!(pick(Some(1)), Given::Nothing);

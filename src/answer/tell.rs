@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use futures_util::future::MapOk;
-use http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, VARY};
+use http::header::{AGE, CACHE_CONTROL, ETAG, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
@@ -19,12 +19,12 @@ use super::recall::{How, Told, Why};
 use crate::body::Body;
 use crate::call::{Call, Reply};
 use crate::error::Error;
-use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, LIVENESS_VERIFY_IMAGE, verdict_value};
+use crate::headers::{
+    CACHE_STATUS, LIVENESS_DIGEST, LIVENESS_VERIFY_IMAGE, PREFERENCE_APPLIED, verdict_value,
+};
 use crate::liveness::verdict::Likeness;
 use crate::moment::Moment;
 use crate::wishes::Wishes;
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// The fields that a verdict is about.
 const GIVEN: &str = "Liveness-Client-Digest, Liveness-Expected-Verify-Image";
@@ -99,7 +99,7 @@ fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
 }
 
 /// RFC 9211 §2. What is kept counts as stored; what is only shared for a moment does not.
-fn status(how: How) -> HeaderValue {
+pub(super) fn status(how: How) -> HeaderValue {
     HeaderValue::from_static(match how {
         How::Hit(left) => return hit(left),
         How::Shared => "livegate; hit; ttl=0",
@@ -123,7 +123,7 @@ fn hit(left: Duration) -> HeaderValue {
 }
 
 /// The value of the metric label `cache`.
-const fn word(how: How) -> &'static str {
+pub(super) const fn word(how: How) -> &'static str {
     match how {
         How::Hit(_) => "hit",
         How::Shared => "shared",

@@ -14,7 +14,7 @@ use toml::de::DeTable;
 
 use super::files::Files;
 use super::reader::{Source, Table, Value};
-use super::{Cache, Config, Loaded, Mistake, Mistakes, Server};
+use super::{Access, Cache, Config, Loaded, Mistake, Mistakes, Server};
 
 const DEFAULT_ADMIN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
@@ -77,13 +77,16 @@ fn document_of(root: &Table<'_>, path: &Path, files: &Files) -> Option<Config> {
     let apps = app::apps(root, &names, &mut warnings);
     let cache = root.get("cache").and_then(|value| value.table());
     let cache = cache.map_or_else(Cache::default, cache_of);
+    let access = root.get("access").and_then(|value| value.table());
+    let access = access.map_or_else(|| Some(Access::default()), access_of);
     root.check_known();
     let whole = |(listener, tls)| Some(super::Listener { address: listener?, tls });
     let listeners = listeners.into_iter().map(whole).collect::<Option<Vec<_>>>()?;
     let upstreams = upstreams.into_iter().collect::<Option<Vec<_>>>()?;
     let apps = apps.into_iter().collect::<Option<Vec<_>>>()?;
     let path = path.to_owned();
-    Some(Config { listeners, server, admin, upstreams, apps, cache, path, warnings })
+    let access = access?;
+    Some(Config { listeners, server, admin, upstreams, apps, cache, access, path, warnings })
 }
 
 impl Default for Server {
@@ -159,6 +162,21 @@ fn cache_of(table: Table<'_>) -> Cache {
     };
     table.close();
     cache
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { rotate: Some(Duration::from_secs(24 * 3600)) }
+    }
+}
+
+fn access_of(table: Table<'_>) -> Option<Access> {
+    let usual = Access::default().rotate.unwrap_or_default();
+    let rotate = time(&table, "rotate", 60..=31 * 24 * 3600, usual);
+    let hashed = [("hashed", true), ("raw", false)];
+    let hashed = table.get("session").map_or(Some(true), |value| value.word(&hashed));
+    table.close();
+    hashed.map(|hashed| Access { rotate: hashed.then_some(rotate) })
 }
 
 fn time(

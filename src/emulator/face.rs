@@ -111,7 +111,7 @@ pub(super) fn answer(world: &mut World, target: &Target, ask: &Ask) -> Result<Re
             }
             Ok(reply)
         }
-        (RouteName::Audit, Kind::Audit(operation, id)) => {
+        (RouteName::Audit, Kind::Audit(operation, id)) if preview => {
             let page = query::audit(ask.query.as_deref())?;
             let session = world.store.get(*operation, id.as_str(), now);
             let session = session.ok_or_else(Failure::session_not_found)?;

@@ -49,6 +49,11 @@ impl Route {
         }
     }
 
+    /// Whether it reads what is known of one session.
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::Session | Self::Audit)
+    }
+
     /// The value of the metric label `route`.
     pub const fn label(self, operation: Option<Operation>) -> &'static str {
         match (self, operation) {

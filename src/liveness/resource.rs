@@ -24,7 +24,7 @@ pub enum Kind {
     Sessions(Operation),
     /// One session.
     Session(Operation, SessionId),
-    /// One session's audit list (previews).
+    /// One session's audit list. Azure has it in the previews; from v1.2 on it is the gateway's own.
     Audit(Operation, SessionId),
     /// A picture kept of a session.
     Image(ImageId),
@@ -87,6 +87,14 @@ impl Resource {
         Ok(Self { version, kind })
     }
 
+    /// The session whose audit list it is, if it is one.
+    pub const fn audited(&self) -> Option<(Operation, &SessionId)> {
+        match &self.kind {
+            Kind::Audit(operation, id) => Some((*operation, id)),
+            Kind::Sessions(_) | Kind::Session(..) | Kind::Image(_) => None,
+        }
+    }
+
     /// Which of the twins it belongs to; images belong to neither.
     pub fn operation(&self) -> Option<Operation> {
         match &self.kind {
@@ -123,6 +131,9 @@ fn ga(segments: &[&str]) -> Result<Kind, NoSuchResource> {
     match (operation, segments) {
         (Some(operation), [_]) => Ok(Kind::Sessions(operation)),
         (Some(operation), &[_, id]) => Ok(Kind::Session(operation, session(id)?)),
+        (Some(operation), &[_, id, audit]) if is(audit, "audit") => {
+            Ok(Kind::Audit(operation, session(id)?))
+        }
         (None, &[images, id]) if is(images, "sessionImages") => image(id),
         _ => Err(NoSuchResource::Unknown(hint(segments, Family::Ga))),
     }

@@ -4,7 +4,6 @@
 //! matter and makes no typed copy of the schema. A body that cannot be read decides nothing and is not final.
 
 mod ga;
-mod parts;
 mod preview;
 
 use std::ops::Range;

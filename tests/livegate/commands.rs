@@ -69,9 +69,11 @@ fn a_good_configuration() {
 
 #[test]
 fn a_warning_is_no_mistake() {
-    let ended = check(&format!("{GOOD}enrich = true\n"), &[]);
+    let samples = "5a86b53aa1de6cdf368707cd9c709eaf91b0251a91b4daeeded6b76601928c28";
+    let hash = GOOD.split("token_sha256 = [\"").nth(1).unwrap().split('"').next().unwrap();
+    let ended = check(&GOOD.replace(hash, samples), &[]);
     let note =
-        "note: 'enrich' has no effect yet: audit lists pass as Azure sent them\nFILE is good\n";
+        "note: nobody can call as 'onboarding': its token_sha256 is the sample's\nFILE is good\n";
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), note));
 }
 

@@ -96,7 +96,8 @@ fn who_has_it_already_is_told_so_without_content() {
     let unchanged = reply(&session, &wishes(&[("if-none-match", tag)]));
     assert_eq!(unchanged.answer.status(), 304);
     assert!(unchanged.answer.body().is_end_stream());
-    let mut names: Vec<_> = unchanged.answer.headers().keys().map(HeaderName::as_str).collect();
+    let mut names: Vec<_> =
+        unchanged.answer.headers().keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["age", "cache-control", "cache-status", "etag", "vary"]);
     let changed = reply(&session, &wishes(&[("if-none-match", "\"other\"")]));

@@ -12,6 +12,8 @@ use crate::liveness::verdict::Mode;
 
 const TOKEN_RULE: &str =
     "must be the SHA-256 of an app's token, in 64 hex digits; `livegate token NAME` makes one";
+/// What stands in `config/livegate.toml`.
+const NOBODYS: &str = "5a86b53aa1de6cdf368707cd9c709eaf91b0251a91b4daeeded6b76601928c28";
 const MODES: [(&str, Mode); 4] = [
     ("off", Mode::Off),
     ("observe", Mode::Observe),
@@ -68,12 +70,13 @@ fn app(
     let allow_no_cache = allow_no_cache.unwrap_or(true);
     let digest =
         table.get("digest").map_or_else(|| Some(Mode::default()), |value| value.word(&MODES));
-    if table.get("enrich").and_then(|value| value.boolean()) == Some(true) {
-        warnings.push("'enrich' has no effect yet: audit lists pass as Azure sent them".to_owned());
-    }
+    let enrich = table.get("enrich").and_then(|value| value.boolean()).unwrap_or(true);
     table.close();
     let (name, tokens, upstream, routes) = (name?, tokens?, upstream?, routes?);
-    Some(App { name, tokens, upstream, routes, allow_no_cache, digest: digest? })
+    if tokens.iter().any(|token| const_hex::encode(token) == NOBODYS) {
+        warnings.push(format!("nobody can call as '{name}': its token_sha256 is the sample's"));
+    }
+    Some(App { name, tokens, upstream, routes, allow_no_cache, digest: digest?, enrich })
 }
 
 fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>> {

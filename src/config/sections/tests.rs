@@ -101,8 +101,34 @@ fn an_apps_mode_is_one_of_four() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_said() {
-    assert_eq!(read(&format!("{GOOD}enrich = true")).unwrap().warnings.len(), 1);
+fn audit_lists_are_enriched_unless_an_app_says_otherwise() {
+    let enrich =
+        |line: &str| read(&format!("{GOOD}{line}")).map(|mut config| config.apps.remove(0).enrich);
+    assert_eq!(enrich(""), Ok(true));
+    assert_eq!((enrich("enrich = true"), enrich("enrich = false")), (Ok(true), Ok(false)));
+    assert!(enrich("enrich = \"gateway\"").is_err());
+}
+
+#[test]
+fn ids_are_hashed_in_the_log_unless_that_is_switched_off() {
+    let rotate =
+        |lines: &str| read(&format!("{GOOD}[access]\n{lines}")).map(|config| config.access.rotate);
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(read(GOOD).unwrap().access.rotate, Some(day));
+    assert_eq!((rotate(""), rotate("session = \"hashed\"")), (Ok(Some(day)), Ok(Some(day))));
+    assert_eq!(rotate("rotate = \"1h\""), Ok(Some(Duration::from_secs(3600))));
+    assert_eq!(rotate("session = \"raw\""), Ok(None));
+    for bad in ["session = \"none\"", "rotate = \"0s\"", "rotate = \"745h\"", "rotates = \"1h\""] {
+        assert!(rotate(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_samples_token_is_nobodys() {
+    let told = |config: &str| read(config).unwrap().warnings;
+    assert_eq!(told(GOOD), [] as [&str; 0]);
+    let sample = include_str!("../../../config/livegate.toml");
+    assert_eq!(told(sample), ["nobody can call as 'onboarding': its token_sha256 is the sample's"]);
 }
 
 #[test]
@@ -162,6 +188,7 @@ fn the_sample_is_good_and_its_defaults_are_the_defaults() {
     let long = keyless(read(&written_out).unwrap());
     assert_eq!((short.server, short.admin), (long.server, long.admin));
     assert_eq!((short.cache, short.cache), (long.cache, Cache::default()));
+    assert_eq!((short.access, short.access), (long.access, Access::default()));
     assert_eq!((short.upstreams, short.apps), (long.upstreams, long.apps));
 }
 

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::parts::{Failure, Verify, given};
 use super::{Attempt, End, Facts, Standing};
 use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
 use crate::liveness::json::{List, Object, Text};
+use crate::liveness::parts::{Failure, Verify, given};
 use crate::liveness::verdict::Proof;
 
 #[derive(Deserialize)]

@@ -3,15 +3,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::parts::{Failure, Verify, given};
 use super::{Attempt, End, Facts, Standing};
 use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
 use crate::liveness::json::{Object, Text};
+use crate::liveness::parts::{Came, given};
 use crate::liveness::verdict::Proof;
-
-/// From this status on the device was answered with an error.
-const REFUSED: u16 = 400;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,20 +47,6 @@ struct Answered<'a> {
     body: Option<&'a RawValue>,
     #[serde(default)]
     status_code: Option<u16>,
-}
-
-/// What the device was answered, as far as that is a result or an error.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Content<'a> {
-    #[serde(default, borrow)]
-    liveness_decision: Option<Text<'a>>,
-    #[serde(default, borrow)]
-    model_version_used: Option<Text<'a>>,
-    #[serde(default)]
-    verify_result: Option<Object<Verify>>,
-    #[serde(default, borrow)]
-    error: Option<Object<Failure<'a>>>,
 }
 
 impl<'a> View<'a> {
@@ -108,22 +91,7 @@ impl<'a> Entry<'a> {
     fn read(self) -> Option<(Attempt, Option<String>)> {
         let status = self.response.as_ref().and_then(|response| response.status_code);
         let body = self.response.and_then(|response| response.0.body);
-        let refused = status.is_some_and(|status| status >= REFUSED);
-        let content = match body.map(|body| serde_json::from_str::<Object<Content<'a>>>(body.get()))
-        {
-            None => Content::default(),
-            Some(Ok(content)) => content.0,
-            Some(Err(_)) if refused => Content::default(),
-            Some(Err(_)) => return None,
-        };
-        let failed = refused || content.error.is_some();
-        let outcome = if failed {
-            let code = content.error.as_ref().and_then(|error| error.code.as_ref());
-            Outcome::of_error(code.map(Text::as_str))
-        } else {
-            Outcome::of_result(content.liveness_decision.as_ref().map(Text::as_str))
-        };
-        let verify = content.verify_result.filter(|_| !failed).unwrap_or_default();
+        let Came { outcome, verify, model } = Came::of(status, body)?;
         let attempt = Attempt {
             entry: self.id,
             outcome,
@@ -136,6 +104,6 @@ impl<'a> Entry<'a> {
                 picture: given(self.verify_image_hash.as_ref()),
             },
         };
-        Some((attempt, content.model_version_used.map(Text::into_string)))
+        Some((attempt, model.map(Text::into_string)))
     }
 }

@@ -86,7 +86,7 @@ impl Journey {
         }
     }
 
-    /// Lists of sessions and audit lists; later versions have neither.
+    /// Lists of sessions and audit lists; later versions have neither, but for what the gateway makes of a session.
     pub(super) fn lists(mut self) {
         if self.stand.is_ga() {
             return self.has_no_lists();
@@ -111,20 +111,27 @@ impl Journey {
             let page = self.stand.reaches(&Call::Audit(twin, "a-2", Some(page)));
             let entries = page.value().as_array().unwrap();
             assert_eq!(entries.iter().map(|entry| &entry["id"]).collect::<Vec<_>>(), [4, 5]);
-            // an entry is Azure's, whatever the gateway may add to it
             let whole = whole.value().as_array().unwrap();
             assert_eq!(entries[0]["requestId"], whole[3]["requestId"]);
+            // the SDK's reader takes what is added to an entry as it takes the rest
+            let ordinals: Vec<_> =
+                whole.iter().map(|entry| &entry["gateway"]["attempt"]).cloned().collect();
+            let expected = (1..=5).map(|ordinal| json!({"ordinal": ordinal, "of": 5}));
+            assert_eq!(ordinals, expected.collect::<Vec<_>>(), "{:#}", whole[0]);
+            assert!(entries[0]["gateway"].get("attempt").is_none(), "{:#}", entries[0]);
         }
     }
 
     fn has_no_lists(self) {
-        // this client has no such calls; what its version lacks, the gateway must lack too
+        // this client has no such calls; a list of sessions its version lacks, and so must the gateway
         let sessions = format!("/face/{}/detectLiveness-sessions", self.stand.client.version);
         let list = self.stand.gateway.get(&sessions);
         assert_eq!((list.status, list.header("allow")), (405, Some("POST")), "{}", list.text());
-        let audit = self.stand.gateway.get(&format!("{sessions}/a-1/audit"));
-        assert_eq!((audit.status, audit.error_code().as_str()), (404, "ResourceNotFound"));
         assert!(self.stand.emulator.requests().is_empty());
+        let audit = self.stand.gateway.get(&format!("{sessions}/a-1/audit"));
+        assert_eq!((audit.status, audit.error_code().as_str()), (404, "SessionNotFound"));
+        let asked = self.stand.emulator.requests();
+        assert_eq!(asked.len(), 1, "the session is asked about: {asked:?}");
     }
 
     /// Failures, Azure's and the gateway's own.

@@ -1,0 +1,171 @@
+//! Writes one line to the log for each read of a session or an audit list: who read what, and what was told.
+//!
+//! Below it an app is known and may read. The lines have a target of their own, so that they can be sent where others are not.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, Map};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
+use tracing::Level;
+
+use crate::call::{Admitted, Call, Reply};
+use crate::config::{Access, App};
+use crate::error::Error;
+use crate::headers::{LIVENESS_DECISION, LIVENESS_DIGEST};
+use crate::liveness::SessionId;
+use crate::liveness::resource::Kind;
+use crate::pseudonym::{Pseudonym, Pseudonyms};
+
+/// What the log's lines can be told apart by.
+const TARGET: &str = "livegate::access";
+
+/// The row.
+#[derive(Debug, Clone)]
+pub struct Trail<S> {
+    inner: S,
+    pseudonyms: Arc<Pseudonyms>,
+    rotate: Option<Duration>,
+}
+
+/// Writes down what is read.
+pub fn trail<S>(
+    pseudonyms: Arc<Pseudonyms>,
+    access: Access,
+) -> impl Layer<S, Service = Trail<S>> + Clone {
+    let rotate = access.rotate;
+    layer_fn(move |inner| Trail { inner, pseudonyms: Arc::clone(&pseudonyms), rotate })
+}
+
+/// What the row does to an outcome.
+type Told = Box<dyn FnOnce(Result<Reply, Error>) -> Result<Reply, Error> + Send>;
+
+impl<S> Service<Admitted> for Trail<S>
+where
+    S: Service<Admitted, Response = Reply, Error = Error>,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = Either<S::Future, Map<S::Future, Told>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, admitted: Admitted) -> Self::Future {
+        // Nothing is made ready for a log that nobody wants.
+        let line = tracing::enabled!(target: TARGET, Level::INFO).then(|| self.line(&admitted));
+        let outcome = self.inner.call(admitted);
+        match line.flatten() {
+            None => Either::Left(outcome),
+            Some(line) => Either::Right(outcome.map(Box::new(move |outcome| {
+                line.tell(&outcome);
+                outcome
+            }))),
+        }
+    }
+}
+
+impl<S> Trail<S> {
+    /// The line about a read, if it is one.
+    fn line(&self, admitted: &Admitted) -> Option<Line> {
+        let Admitted::Call(call) = admitted else {
+            return None;
+        };
+        let (Kind::Session(_, id) | Kind::Audit(_, id)) = &call.target.resource.kind else {
+            return None;
+        };
+        call.target.route.is_read().then(|| self.about(call, id))
+    }
+
+    fn about(&self, call: &Call, id: &SessionId) -> Line {
+        let (session, key) = match self.rotate {
+            None => (id.as_str().to_owned(), None),
+            Some(rotate) => {
+                let Pseudonym { session, key } = self.pseudonyms.of(id, rotate);
+                (session, Some(key))
+            }
+        };
+        Line {
+            app: Arc::clone(&call.app),
+            route: call.target.label(),
+            version: call.target.resource.version.as_str(),
+            session,
+            key,
+            request_id: call.heard.request_id(),
+            trace: call.heard.trace(),
+            told: None,
+        }
+    }
+}
+
+/// A line, written when it is dropped: also about a read that its app did not wait for.
+struct Line {
+    app: Arc<App>,
+    route: &'static str,
+    version: &'static str,
+    session: String,
+    key: Option<String>,
+    request_id: Option<HeaderValue>,
+    trace: Option<HeaderValue>,
+    told: Option<Outcome>,
+}
+
+/// What was told.
+struct Outcome {
+    status: StatusCode,
+    cache: &'static str,
+    decision: Option<HeaderValue>,
+    verdict: Option<HeaderValue>,
+}
+
+impl Line {
+    fn tell(mut self, outcome: &Result<Reply, Error>) {
+        let of = |headers: &HeaderMap, name: &HeaderName| headers.get(name).cloned();
+        self.told = Some(match outcome {
+            Ok(Reply { answer, cache }) => Outcome {
+                status: answer.status(),
+                cache,
+                decision: of(answer.headers(), &LIVENESS_DECISION),
+                verdict: of(answer.headers(), &LIVENESS_DIGEST),
+            },
+            Err(error) => Outcome {
+                status: error.status(),
+                cache: "none",
+                decision: None,
+                verdict: error.verdict().map(crate::headers::verdict_value),
+            },
+        });
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let told = self.told.as_ref();
+        tracing::info!(
+            target: TARGET,
+            app = self.app.name.as_str(),
+            route = self.route,
+            version = self.version,
+            session = self.session.as_str(),
+            key = self.key.as_deref(),
+            status = told.map(|told| told.status.as_u16()),
+            cache = told.map(|told| told.cache),
+            decision = told.and_then(|told| text(told.decision.as_ref()?)),
+            verdict = told.and_then(|told| text(told.verdict.as_ref()?)),
+            client_request_id = self.request_id.as_ref().and_then(text),
+            trace_id = self.trace.as_ref().and_then(trace_id),
+            "read"
+        );
+    }
+}
+
+/// W3C Trace Context §3.2: the second part of a `traceparent`.
+fn trace_id(trace: &HeaderValue) -> Option<&str> {
+    trace.to_str().ok()?.split('-').nth(1)
+}
