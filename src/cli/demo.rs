@@ -164,7 +164,7 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
         ));
         let preview = "face/v1.2-preview.1/detectLiveness/singleModal/sessions";
         say(format_args!(
-            "  # the audit list of the first session\n  curl -si {gateway}/{preview}/{id}/audit {key}\n"
+            "  # the audit list of the first session, enriched\n  curl -si {gateway}/{preview}/{id}/audit {key}\n\n  # the same as Azure sent it\n  curl -si {gateway}/{preview}/{id}/audit {key} -H 'Prefer: enrich=none'\n"
         ));
         say(format_args!(
             "  # without a token\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{id}\n"

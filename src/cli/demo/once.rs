@@ -38,6 +38,7 @@ impl Pass<'_> {
         self.life().await?;
         self.sessions(finished).await?;
         self.digests(finished).await?;
+        self.audits(finished).await?;
         self.mistakes().await?;
         self.stranger(finished).await?;
         self.rotation(finished).await?;
@@ -72,9 +73,25 @@ impl Pass<'_> {
         let title = "the same again: a hit, which costs Azure no call";
         let answer = self.ask(title, Method::GET, &path, None).await?;
         self.expect_header(&answer, "cache-status", "livegate; hit; ttl=");
-        let path = format!("{PREVIEW}/{finished}/audit?start=1&top=10");
-        let answer = self.ask("its audit list", Method::GET, &path, None).await?;
-        self.expect(&answer, 200, "/0/digest");
+        Ok(())
+    }
+
+    /// The second attempt's digest was registered, and the session is kept, so that both can be compared.
+    async fn audits(&mut self, finished: &str) -> Result<(), String> {
+        let path = format!("{PREVIEW}/{finished}/audit?start=0&top=10");
+        let title = "its audit list: Azure's entries, and in each what the gateway knows of it";
+        let answer = self.ask(title, Method::GET, &path, None).await?;
+        self.expect_value(&answer, 200, "/0/gateway/outcome", "client-error");
+        self.expect_value(&answer, 200, "/1/gateway/decision", "realface");
+        self.expect_value(&answer, 200, "/1/gateway/digest/verdict", "match");
+        self.expect_value(&answer, 200, "/1/gateway/crossCheck", "agrees");
+        let path = format!("{GA}/{finished}/audit");
+        let title = "from v1.2 on Azure has none: made of the session, and marked as made";
+        let answer = self.ask(title, Method::GET, &path, None).await?;
+        self.expect_value(&answer, 200, "/1/gateway/decision", "realface");
+        let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
+        let mark = body.as_ref().and_then(|body| body.pointer("/1/gateway/synthesised"));
+        self.right(mark == Some(&Value::Bool(true)), "it is marked");
         Ok(())
     }
 
