@@ -10,6 +10,7 @@ use futures_util::future::{BoxFuture, ready};
 use http::header::{CACHE_CONTROL, HeaderMap, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
+use serde_json::value::{RawValue, to_raw_value};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
@@ -19,6 +20,7 @@ use crate::body::Body;
 use crate::call::{Call, Page, Reply};
 use crate::error::Error;
 use crate::headers::{self, CACHE_STATUS, PREFERENCE_APPLIED};
+use crate::liveness::agent::Clients;
 use crate::liveness::audit::finding::{Fetched, Member, Source};
 use crate::liveness::audit::timeline::Reach;
 use crate::liveness::audit::{self, List, Unreadable};
@@ -58,7 +60,7 @@ where
         async move {
             let answer = answer.await?;
             let answer = match answer.status() {
-                StatusCode::OK => investigator.list(&asked, answer),
+                StatusCode::OK => investigator.list(&asked, answer)?,
                 // What is not a list is Azure's own word.
                 _ => answer,
             };
@@ -111,14 +113,14 @@ impl Asked {
 }
 
 impl Investigator {
-    fn list(&self, asked: &Asked, answer: Response<Bytes>) -> Response<Bytes> {
+    fn list(&self, asked: &Asked, answer: Response<Bytes>) -> Result<Response<Bytes>, Error> {
         let (mut parts, body) = answer.into_parts();
         let list = match audit::read(&body) {
             Ok(list) => list,
             Err(reason) => {
                 self.unreadable(asked, reason);
                 asked.tell(&mut parts.headers, Some(false));
-                return Response::from_parts(parts, body);
+                return Ok(Response::from_parts(parts, body));
             }
         };
         let Page { start, top } = &asked.page;
@@ -127,12 +129,12 @@ impl Investigator {
         asked.tell(&mut parts.headers, Some(asked.enrich));
         self.count(asked, if asked.enrich { "enriched" } else { "plain" });
         if !asked.enrich {
-            return Response::from_parts(parts, body);
+            return Ok(Response::from_parts(parts, body));
         }
-        let spliced = self.splice(&list, &body, &findings, &parts.headers);
+        let spliced = self.splice(&list, &body, &findings, &parts.headers)?;
         headers::of_other_bytes(&mut parts.headers);
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Response::from_parts(parts, spliced)
+        Ok(Response::from_parts(parts, spliced))
     }
 
     fn splice(
@@ -141,22 +143,28 @@ impl Investigator {
         body: &[u8],
         findings: &Findings,
         headers: &HeaderMap,
-    ) -> Bytes {
-        let fetched = self.fetched(Timestamp::now(), headers);
+    ) -> Result<Bytes, Error> {
+        let fetched = self.fetched(Timestamp::now(), headers)?;
         let source = Source { synthesised: false, of: findings.of, model: None, fetched };
-        list.splice(body, |index, spliced| {
-            let (entry, finding) = (list.entries.get(index), findings.each.get(index));
-            if let Some((entry, finding)) = entry.zip(finding) {
-                // Writing into memory cannot fail.
-                drop(serde_json::to_writer(spliced, &Member::new(entry, finding, &source)));
-            }
+        let mut clients = Clients::default();
+        let mut each = list.entries.iter().zip(&findings.each);
+        list.splice(body, |spliced| {
+            let (entry, finding) = each.next().ok_or(Error::Internal)?;
+            let client = entry.agent.as_ref().and_then(|agent| clients.of(agent.as_str()));
+            let member = Member::new(entry, client, finding, &source);
+            serde_json::to_writer(spliced, &member).map_err(|_| Error::Internal)
         })
     }
 
     /// Where an answer with these fields came from.
-    pub(super) fn fetched<'a>(&'a self, at: Timestamp, headers: &'a HeaderMap) -> Fetched<'a> {
-        let at = format!("{at:.3}");
-        Fetched { at, upstream: &self.upstream, request_id: headers::azures_id(headers) }
+    pub(super) fn fetched(
+        &self,
+        at: Timestamp,
+        headers: &HeaderMap,
+    ) -> Result<Box<RawValue>, Error> {
+        let (upstream, request_id) = (&*self.upstream, headers::azures_id(headers));
+        let fetched = Fetched { at: format!("{at:.3}"), upstream, request_id };
+        to_raw_value(&fetched).map_err(|_| Error::Internal)
     }
 
     fn unreadable(&self, asked: &Asked, reason: Unreadable) {

@@ -104,7 +104,7 @@ impl Investigator {
                 let of = facts.count;
                 let entries = attempts.entries(facts);
                 let findings = self.of_made(&asked.session, &entries, asked.mode);
-                let fetched = self.fetched(answer.fetched.wall(), &headers);
+                let fetched = self.fetched(answer.fetched.wall(), &headers)?;
                 let model = model.as_deref();
                 let source = Source { synthesised: true, of, model, fetched };
                 let made = Made { attempts: &attempts, entries: &entries, findings: &findings };
@@ -150,7 +150,7 @@ impl Made<'_> {
         let each = each.filter(|(entry, _)| behind(entry)).take(top);
         let number = |entry: &Entry<'_>| entry.attempt.proof.attempt;
         if asked.enrich {
-            let member = |finding, entry| Member::new(entry, finding, source);
+            let member = |finding, entry| Member::new(entry, None, finding, source);
             list(
                 each.map(|(entry, finding)| {
                     self.attempts.made(number(entry), member(finding, entry))

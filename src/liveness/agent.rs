@@ -37,10 +37,8 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     /// What a user agent tells, if anything.
     pub fn parse(agent: &'a str) -> Option<Self> {
-        let words = agent.split(|c: char| !c.is_ascii_alphanumeric());
-        let named =
-            words.filter_map(|word| PLATFORMS.iter().position(|(_, is)| is.contains(&word)));
-        let platform = named.min().and_then(|first| PLATFORMS.get(first));
+        let words = agent.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
+        let platform = words.filter_map(platform).min().and_then(|first| PLATFORMS.get(first));
         let products = agent.split([' ', '\t', '(', ')', ';', ',']);
         let named = products.filter_map(|product| product.split_once('/'));
         let sdk = named.filter(|(name, _)| is_sdk(name)).map(|(_, version)| version).next();
@@ -48,6 +46,27 @@ impl<'a> Client<'a> {
         let known = platform.is_some() || sdk.is_some();
         known.then_some(Self { platform: platform.map(|(name, _)| *name), sdk })
     }
+}
+
+/// The devices of a list. Mostly all its entries are of one, so that the last user agent is remembered.
+#[derive(Debug, Default)]
+pub struct Clients<'a>(Option<(&'a str, Option<Client<'a>>)>);
+
+impl<'a> Clients<'a> {
+    /// What a user agent tells, if anything.
+    pub fn of(&mut self, agent: &'a str) -> Option<Client<'a>> {
+        let (_, client) = match self.0 {
+            Some(last) if last.0 == agent => last,
+            _ => (agent, Client::parse(agent)),
+        };
+        self.0 = Some((agent, client));
+        client
+    }
+}
+
+/// Which platform a word names.
+fn platform(word: &[u8]) -> Option<usize> {
+    PLATFORMS.iter().position(|(_, words)| words.iter().any(|is| is.as_bytes() == word))
 }
 
 fn is_sdk(name: &str) -> bool {
@@ -74,6 +93,14 @@ fn is_version(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_entry_has_its_own_device() {
+        let mut clients = Clients::default();
+        let mut of = |agent| clients.of(agent).and_then(|client| client.platform);
+        let told = ["Android", "Android", "iOS", "x", "Android"].map(&mut of);
+        assert_eq!(told, [Some("android"), Some("android"), Some("ios"), None, Some("android")]);
+    }
 
     #[test]
     fn what_is_known_is_told_and_nothing_else() {

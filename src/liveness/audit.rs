@@ -147,20 +147,27 @@ const fn is_space(c: char) -> bool {
 }
 
 impl List<'_> {
-    /// The bytes that the list was read from, with a member in each entry. `write` writes the value of the one at an index.
-    pub fn splice(&self, body: &[u8], mut write: impl FnMut(usize, &mut Vec<u8>)) -> Bytes {
+    /// The bytes that the list was read from, with a member in each entry. `write` writes the value of the next one.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub fn splice<E>(
+        &self,
+        body: &[u8],
+        mut write: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Bytes, E> {
         const EXPECTED: usize = 480;
         let mut spliced = Vec::with_capacity(body.len() + self.seams.len() * EXPECTED);
         let mut from = 0;
-        for (index, seam) in self.seams.iter().enumerate() {
+        for seam in &self.seams {
             spliced.extend_from_slice(body.get(from..seam.at).unwrap_or_default());
             spliced.extend_from_slice(if seam.follows { b"," } else { b"" });
             spliced.extend_from_slice(MEMBER);
-            write(index, &mut spliced);
+            write(&mut spliced)?;
             from = seam.at;
         }
         spliced.extend_from_slice(body.get(from..).unwrap_or_default());
-        spliced.into()
+        Ok(spliced.into())
     }
 }
 

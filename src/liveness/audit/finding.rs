@@ -1,6 +1,7 @@
 //! The member `gateway` of an audit entry: what the gateway has to say about it.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Entry;
 use super::signal::Signals;
@@ -39,8 +40,8 @@ pub struct Source<'a> {
     pub of: Option<usize>,
     /// The model that looked at the session, where the session tells it and not its attempts.
     pub model: Option<&'a str>,
-    /// Where the list came from.
-    pub fetched: Fetched<'a>,
+    /// Where the list came from: a [`Fetched`] as it is written.
+    pub fetched: Box<RawValue>,
 }
 
 /// Where a list came from.
@@ -81,7 +82,7 @@ pub struct Member<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cross_check: Option<&'static str>,
     signals: Signals,
-    fetched: &'a Fetched<'a>,
+    fetched: &'a RawValue,
 }
 
 /// The member where nothing but the mark is wished for.
@@ -132,7 +133,12 @@ impl Mark {
 
 impl<'a> Member<'a> {
     /// Of an entry, with what was found of it.
-    pub fn new(entry: &'a Entry<'_>, finding: &Finding, source: &'a Source<'_>) -> Self {
+    pub fn new(
+        entry: &'a Entry<'_>,
+        client: Option<Client<'a>>,
+        finding: &Finding,
+        source: &'a Source<'_>,
+    ) -> Self {
         let Finding { place, digest, picture, agrees } = *finding;
         let model = entry.model.as_ref().map(|model| model.as_str()).or(source.model);
         let timing = Timing {
@@ -140,7 +146,8 @@ impl<'a> Member<'a> {
             since_previous_ms: place.since_previous,
             since_first_ms: place.since_first,
         };
-        let is_timed = entry.service.or(place.since_previous.map(i64::unsigned_abs)).is_some()
+        let is_timed = entry.service.is_some()
+            || place.since_previous.is_some()
             || place.since_first.is_some();
         let Attempt { outcome, identical, confidence, .. } = &entry.attempt;
         // What Azure told no hash of is not known.
@@ -156,7 +163,7 @@ impl<'a> Member<'a> {
             attempt: place.ordinal.map(|ordinal| Ordinal { ordinal, of: source.of }),
             model_version: model.filter(|model| model.chars().count() <= LONGEST_MODEL),
             timing: is_timed.then_some(timing),
-            client: entry.agent.as_ref().and_then(|agent| Client::parse(agent.as_str())),
+            client,
             digest: digest.map(|verdict| Compared { verdict, source: "registered" }),
             verify: is_verified.then_some(Verified { identical, confidence, image }),
             cross_check: agrees.map(|agrees| if agrees { "agrees" } else { "disagrees" }),
@@ -185,8 +192,9 @@ fn decision<'a>(entry: &Entry<'_>, outcome: &'a Outcome) -> Option<&'a str> {
     }
 }
 
-/// Whether a session shows the attempt of an entry in the same way; `None` where it does not show it. Its result is an entry
-/// itself in the previews; in v1.2 and later only digests tell which attempt an entry is of.
+/// Whether a session shows the attempt of an entry in the same way; `None` where it does not show it.
+///
+/// In the previews its result is an entry itself; in v1.2 and later only digests tell which attempt an entry is of.
 pub fn agrees(entry: &Entry<'_>, session: &Facts) -> Option<bool> {
     let own = &entry.attempt;
     let same = |shown: &&Attempt| match (session.family, own.proof.digest) {

@@ -9,9 +9,9 @@ const HEX: &str = "1CC98BA83EAF1D0FF7F566FAEFCCCC787819FFA01251E2D9299143F7AD665
 /// The list with the index of each entry as its member.
 fn numbered(body: &str) -> String {
     let list = read(body.as_bytes()).unwrap();
-    let spliced = list.splice(body.as_bytes(), |index, out| {
-        out.extend_from_slice(index.to_string().as_bytes());
-    });
+    let mut numbers = 0..;
+    let spliced = list.splice(body.as_bytes(), |out| serde_json::to_writer(out, &numbers.next()));
+    let spliced = spliced.unwrap();
     String::from_utf8(spliced.to_vec()).unwrap()
 }
 

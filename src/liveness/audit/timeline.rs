@@ -2,8 +2,6 @@
 //!
 //! Azure's lists ascend by `id`, and come in pages. What lies outside of a page is not known, and not guessed at.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 
 use super::Entry;
@@ -80,42 +78,71 @@ impl Timeline {
         let all_have_ids = by_id.first().is_none_or(|(entry, _)| entry.id.is_some());
         let ordered = all_have_ids && (ascends || reach.is_whole());
         let mut walk = Walk { first: reach.first, now, ..Walk::default() };
-        let mut before: Option<(i64, Place)> = None;
-        for (entry, place) in by_id {
-            *place = match (before, entry.id) {
-                (Some((id, same)), Some(again)) if id == again => same,
-                _ => walk.step(entry, ordered),
-            };
-            before = entry.id.map(|id| (id, *place));
+        for (entry, place) in &mut by_id {
+            **place = walk.step(entry, ordered);
         }
         let of = (ordered && reach.is_whole()).then_some(walk.count);
+        again(&mut by_id, Signal::DigestReuse, |entry| match &entry.attempt.proof.digest {
+            Given::Digest(digest) => Some(digest.bytes().as_slice()),
+            _ => None,
+        });
+        again(&mut by_id, Signal::ImageReuse, |entry| {
+            entry.image.as_ref().map(|image| image.as_str().as_bytes())
+        });
         Self { places, of }
+    }
+}
+
+/// Marks whatever has something that an entry with a lower id has too.
+fn again<'e>(
+    by_id: &mut [(&'e Entry<'_>, &mut Place)],
+    signal: Signal,
+    of: impl Fn(&'e Entry<'_>) -> Option<&'e [u8]>,
+) {
+    let has = |(index, (entry, _)): (_, &(&'e Entry<'_>, _))| Some((of(entry)?, entry.id?, index));
+    let mut all: Vec<(_, i64, usize)> = by_id.iter().enumerate().filter_map(has).collect();
+    all.sort_unstable();
+    let mut first: Option<(&[u8], i64)> = None;
+    for (what, id, index) in all {
+        match first {
+            Some((same, lowest)) if same == what => {
+                if let Some((_, place)) = by_id.get_mut(index) {
+                    place.signals.add(signal, lowest < id);
+                }
+            }
+            _ => first = Some((what, id)),
+        }
     }
 }
 
 /// What was seen on the way from the lowest id.
 #[derive(Default)]
-struct Walk<'a> {
+struct Walk {
     first: bool,
     now: Timestamp,
     count: usize,
+    last: Option<(i64, Place)>,
     begun: Option<Timestamp>,
     received: Option<Timestamp>,
     real: Option<bool>,
     picture: Given,
-    digests: HashSet<[u8; 32]>,
-    images: HashSet<&'a str>,
 }
 
-impl<'a> Walk<'a> {
-    fn step(&mut self, entry: &'a Entry<'_>, ordered: bool) -> Place {
+impl Walk {
+    /// The place of the next entry. One that is there twice has one place.
+    fn step(&mut self, entry: &Entry<'_>, ordered: bool) -> Place {
+        let place = match (self.last, entry.id) {
+            (Some((last, place)), Some(id)) if id == last => place,
+            _ => self.place(entry, ordered),
+        };
+        self.last = entry.id.map(|id| (id, place));
+        place
+    }
+
+    fn place(&mut self, entry: &Entry<'_>, ordered: bool) -> Place {
         let mut place = Place::default();
-        let signals = &mut place.signals;
         let ahead = entry.received.is_some_and(|received| micros(self.now, received) > AHEAD);
-        signals.add(Signal::ClockSkew, ahead);
-        if entry.id.is_some() {
-            self.reuse(entry, signals);
-        }
+        place.signals.add(Signal::ClockSkew, ahead);
         self.count += 1;
         if !ordered {
             return place;
@@ -137,16 +164,6 @@ impl<'a> Walk<'a> {
         self.received = entry.received;
         self.decided(entry, &mut place.signals);
         place
-    }
-
-    /// Whether an entry with a lower id has the same digest or picture.
-    fn reuse(&mut self, entry: &'a Entry<'_>, signals: &mut Signals) {
-        if let Given::Digest(digest) = entry.attempt.proof.digest {
-            signals.add(Signal::DigestReuse, !self.digests.insert(*digest.bytes()));
-        }
-        if let Some(image) = &entry.image {
-            signals.add(Signal::ImageReuse, !self.images.insert(image.as_str()));
-        }
     }
 
     /// Whether it was decided or verified otherwise before.

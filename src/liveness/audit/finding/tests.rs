@@ -10,13 +10,16 @@ const HEX: &str = "1CC98BA83EAF1D0FF7F566FAEFCCCC787819FFA01251E2D9299143F7AD665
 
 fn source() -> Source<'static> {
     let fetched = Fetched { at: "now".into(), upstream: "weu", request_id: Some("r") };
+    let fetched = serde_json::value::to_raw_value(&fetched).unwrap();
     Source { synthesised: false, of: Some(3), model: None, fetched }
 }
 
 fn member(entry: &Value, finding: &Finding) -> Value {
     let body = json!([entry]).to_string();
     let list = read(body.as_bytes()).unwrap();
-    serde_json::to_value(Member::new(&list.entries[0], finding, &source())).unwrap()
+    let entry = &list.entries[0];
+    let client = entry.agent.as_ref().and_then(|agent| Client::parse(agent.as_str()));
+    serde_json::to_value(Member::new(entry, client, finding, &source())).unwrap()
 }
 
 #[test]
