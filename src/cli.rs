@@ -6,12 +6,13 @@ mod check;
 mod demo;
 mod emulate;
 mod health;
+mod log;
 mod plain;
 mod serve;
 mod token;
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +20,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 /// A gateway in front of Azure AI Face liveness sessions.
 #[derive(Debug, Parser)]
@@ -133,19 +133,6 @@ pub fn run() -> ExitCode {
 /// Prints a line; a reader who left early (`| head`) is no failure.
 fn say(line: impl Display) {
     drop(writeln!(io::stdout(), "{line}"));
-}
-
-/// Logs go to standard error: for people on a terminal, as JSON otherwise. `RUST_LOG` chooses.
-fn start_logging(usual: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let started = if io::stderr().is_terminal() {
-        builder.try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
-    };
-    // A second start in one process keeps the first.
-    drop(started);
 }
 
 /// A runtime with so many threads; 0 is one for each core.

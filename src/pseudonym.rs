@@ -24,7 +24,7 @@ pub struct Pseudonyms(ArcSwap<Key>);
 /// What hashes are made with for a while.
 struct Key {
     hash: Hmac<Sha256>,
-    name: String,
+    name: Arc<str>,
     since: Moment,
 }
 
@@ -34,7 +34,7 @@ pub struct Pseudonym {
     /// The hash of its id, in hex.
     pub session: String,
     /// The name of the key: hashes can be compared where it is the same.
-    pub key: String,
+    pub key: Arc<str>,
 }
 
 impl Pseudonyms {
@@ -52,7 +52,7 @@ impl Pseudonyms {
         hash.update(folded.as_ref().unwrap_or(id).as_str().as_bytes());
         let hash: [u8; 32] = hash.finalize().into_bytes().into();
         let session = const_hex::encode(hash.get(..TOLD).unwrap_or_default());
-        Pseudonym { session, key: key.name.clone() }
+        Pseudonym { session, key: Arc::clone(&key.name) }
     }
 }
 
@@ -69,7 +69,7 @@ impl Key {
             part.copy_from_slice(Uuid::new_v4().as_bytes());
         }
         let (start, _, _, _) = Uuid::new_v4().as_fields();
-        let (hash, name) = (Hmac::new(&secret.into()), format!("{start:08x}"));
+        let (hash, name) = (Hmac::new(&secret.into()), format!("{start:08x}").into());
         Self { hash, name, since: Moment::now() }
     }
 }

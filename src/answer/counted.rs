@@ -82,7 +82,7 @@ impl Counted {
             match self.before(session, facts.family, attempt) {
                 None => {
                     self.attempt(session, facts, attempt);
-                    self.signals(session, self.reused.see(session, attempt.proof.digest, None));
+                    self.signals(session, self.oddities(session, attempt));
                 }
                 Some(before) if before != mark(attempt) => {
                     self.signal(session, Signal::ResultMismatch);
@@ -120,6 +120,21 @@ impl Counted {
             self.seen.note(session, Thing::Received(family, digest), mark);
         }
         before.or_else(|| self.seen.mark(session, Thing::Received(other, digest)))
+    }
+
+    /// What is odd about an attempt that is seen for the first time.
+    fn oddities(&self, session: &SessionKey, attempt: &Attempt) -> Signals {
+        let mut odd = self.reused.see(session, attempt.proof.digest, attempt.image.as_deref());
+        let listed = attempt.entry.and_then(|id| self.listed(session, id));
+        let differs = listed.is_some_and(|listed| listed != entries::shown(attempt));
+        odd.add(Signal::ResultMismatch, differs);
+        odd
+    }
+
+    /// Whether an attempt was counted and shows something else now.
+    pub(super) fn has_changed(&self, session: &SessionKey, attempt: &Attempt) -> bool {
+        let number = Thing::Attempt(attempt.proof.attempt, attempt.entry);
+        self.seen.mark(session, number).is_some_and(|before| before != mark(attempt))
     }
 
     fn attempt(&self, session: &SessionKey, facts: &Facts, attempt: &Attempt) {

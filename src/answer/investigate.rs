@@ -74,7 +74,10 @@ impl Investigator {
     ) -> Findings {
         let mut findings = self.found(session, entries, Reach::WHOLE, mode);
         for (entry, finding) in entries.iter().zip(&mut findings.each) {
-            finding.place.signals.merge(self.lasting.counted.reuse(session, entry));
+            let odd = &mut finding.place.signals;
+            odd.merge(self.lasting.counted.reuse(session, entry));
+            let changed = self.lasting.counted.has_changed(session, &entry.attempt);
+            odd.add(Signal::ResultMismatch, changed);
         }
         self.raise(session, &findings);
         findings

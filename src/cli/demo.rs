@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Failure, runtime, say, start_logging, stop_signals, told_to_stop};
+use super::{Failure, log, runtime, say, stop_signals, told_to_stop};
 use crate::config;
 use crate::emulator::{Emulator, Options, attempt_digest};
 use crate::gateway::Gateway;
@@ -36,7 +36,7 @@ struct Stage {
 }
 
 pub(super) fn demo(once: bool) -> Result<(), Failure> {
-    start_logging("warn");
+    let _log = log::start("warn");
     let runtime = runtime(0)?;
     let done = runtime.block_on(async {
         let signals = stop_signals()?;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Failure, runtime, say, start_logging, stop_signals, told_to_stop};
+use super::{Failure, log, runtime, say, stop_signals, told_to_stop};
 use crate::emulator::{Emulator, Options, Script};
 
 pub(super) fn emulate(
@@ -12,7 +12,7 @@ pub(super) fn emulate(
     script: Option<&Path>,
 ) -> Result<(), Failure> {
     let script = script.map(read).transpose()?;
-    start_logging("info");
+    let _log = log::start("info");
     let made = keys.is_empty();
     runtime(0)?.block_on(async {
         let signals = stop_signals()?;

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::{Failure, runtime, start_logging, stop_signals, told_to_stop};
+use super::{Failure, log, runtime, stop_signals, told_to_stop};
 use crate::config;
 use crate::gateway::Gateway;
 
 pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     let loaded = config::load(path);
     let config = loaded.config.map_err(|mistakes| Failure::Wrong(mistakes.to_string()))?;
-    start_logging("info");
+    let _log = log::start("info");
     allow_connections(config.server.max_connections);
     let runtime = runtime(config.server.workers)?;
     let done = runtime.block_on(async {

@@ -22,7 +22,7 @@ use crate::liveness::resource::Kind;
 use crate::pseudonym::{Pseudonym, Pseudonyms};
 
 /// What the log's lines can be told apart by.
-const TARGET: &str = "livegate::access";
+pub const TARGET: &str = "livegate::access";
 
 /// The row.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ struct Line {
     route: &'static str,
     version: &'static str,
     session: String,
-    key: Option<String>,
+    key: Option<Arc<str>>,
     request_id: Option<HeaderValue>,
     trace: Option<HeaderValue>,
     told: Option<Outcome>,
@@ -145,7 +145,6 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         let told = self.told.as_ref();
         tracing::info!(
             target: TARGET,
@@ -156,16 +155,20 @@ impl Drop for Line {
             key = self.key.as_deref(),
             status = told.map(|told| told.status.as_u16()),
             cache = told.map(|told| told.cache),
-            decision = told.and_then(|told| text(told.decision.as_ref()?)),
-            verdict = told.and_then(|told| text(told.verdict.as_ref()?)),
-            client_request_id = self.request_id.as_ref().and_then(text),
-            trace_id = self.trace.as_ref().and_then(trace_id),
+            decision = told.and_then(|told| text(told.decision.as_ref())),
+            verdict = told.and_then(|told| text(told.verdict.as_ref())),
+            client_request_id = text(self.request_id.as_ref()),
+            trace_id = trace_id(self.trace.as_ref()),
             "read"
         );
     }
 }
 
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value?.to_str().ok()
+}
+
 /// W3C Trace Context §3.2: the second part of a `traceparent`.
-fn trace_id(trace: &HeaderValue) -> Option<&str> {
-    trace.to_str().ok()?.split('-').nth(1)
+fn trace_id(trace: Option<&HeaderValue>) -> Option<&str> {
+    text(trace)?.split('-').nth(1)
 }

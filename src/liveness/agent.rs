@@ -39,8 +39,7 @@ impl<'a> Client<'a> {
     pub fn parse(agent: &'a str) -> Option<Self> {
         let words = agent.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
         let platform = words.filter_map(platform).min().and_then(|first| PLATFORMS.get(first));
-        let products = agent.split([' ', '\t', '(', ')', ';', ',']);
-        let named = products.filter_map(|product| product.split_once('/'));
+        let named = products(agent).filter_map(|product| product.split_once('/'));
         let sdk = named.filter(|(name, _)| is_sdk(name)).map(|(_, version)| version).next();
         let sdk = sdk.filter(|version| is_version(version));
         let known = platform.is_some() || sdk.is_some();
@@ -62,6 +61,22 @@ impl<'a> Clients<'a> {
         self.0 = Some((agent, client));
         client
     }
+}
+
+/// What is separated by spaces outside of comments, which may hold others.
+fn products(agent: &str) -> impl Iterator<Item = &str> {
+    let (mut depth, mut escaped) = (0_usize, false);
+    agent.split(move |c: char| {
+        let was_inside = depth > 0;
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if was_inside => escaped = true,
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        was_inside || depth > 0 || c == ' ' || c == '\t'
+    })
 }
 
 /// Which platform a word names.
@@ -127,9 +142,10 @@ mod tests {
             ),
             ("azsdk-android-ai-vision-face-ui/1.4", Some((None, Some("1.4")))),
             (
-                "Mozilla/5.0 (Android; azure_ai_vision/1.2.3.4)",
+                "Mozilla/5.0 (Android (\\) x/1.0) y/2.0) azure_ai_vision/1.2.3.4",
                 Some((Some("android"), Some("1.2.3.4"))),
             ),
+            ("Mozilla/5.0 (azure-ai-vision/1.2)", None),
             ("azure-ai-vision/1", None),
             ("azure-ai-vision/1.2.3.4.5", None),
             ("azure-ai-vision/1.x", None),

@@ -102,6 +102,11 @@ impl<'a> Came<'a> {
     }
 }
 
+/// The id of a picture, if that is what a member gives.
+pub(super) fn image(id: Option<&RawValue>) -> Option<Box<str>> {
+    id.and_then(|id| serde_json::from_str(id.get()).ok())
+}
+
 /// What a member gives.
 pub(super) fn given(text: Option<&Text<'_>>) -> Given {
     text.map(|text| Given::parse(text.as_str().as_bytes())).unwrap_or_default()

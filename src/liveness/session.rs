@@ -66,6 +66,8 @@ pub struct Attempt {
     pub confidence: Option<f64>,
     /// Whether the service thinks that somebody abuses it (v1.3-preview.1).
     pub abuse: bool,
+    /// The id of the picture that was kept of it, where a session tells it.
+    pub image: Option<Box<str>>,
     /// What claims about it are compared with.
     pub proof: Proof,
 }

@@ -13,5 +13,5 @@ mod picture;
 mod registration;
 mod samples;
 mod secrets;
-mod stage;
+pub(crate) mod stage;
 mod words;

@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod audit;
 mod authority;
 mod azure_h2;
 mod commands;

@@ -1,16 +1,23 @@
 //! Counts the entries of Azure's audit lists, each once, and remembers what was odd about them when they were seen first.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-use super::{Counted, SessionKey, Thing};
+use super::{Counted, SessionKey, Thing, mark};
+use crate::liveness::Family;
 use crate::liveness::audit::Entry;
 use crate::liveness::audit::signal::{Signal, Signals};
+use crate::liveness::session::Attempt;
 use crate::liveness::verdict::Given;
 
-/// The bits of a mark that tell what was odd; the others tell what the entry showed.
-const FLAGS: [(Signal, u32); 2] = [(Signal::DigestReuse, 1), (Signal::ImageReuse, 2)];
+/// The bits of an entry's mark that tell what was odd about it.
+const FLAGS: [(Signal, u32); 3] =
+    [(Signal::DigestReuse, 1), (Signal::ImageReuse, 2), (Signal::ResultMismatch, 4)];
 
-const SHOWN: u32 = !3;
+/// Those that tell which picture was kept of it. Not all versions show it.
+const IMAGE: u32 = 0xFF << 3;
+
+/// Those that tell what it showed.
+const SHOWN: u32 = !(IMAGE | 7);
 
 impl Counted {
     /// Counts an entry, and tells what is odd about it beside what was seen before.
@@ -18,12 +25,15 @@ impl Counted {
         let Some(id) = entry.id else {
             return self.reuse(session, entry);
         };
-        let (thing, shown) = (Thing::Entry(id), shown(entry));
+        let thing = Thing::Entry(id);
+        let image = entry.image.as_ref().map(|image| image.as_str());
+        let now = shown(&entry.attempt) | (hash(&image) & IMAGE);
         let Some(before) = self.seen.mark(session, thing) else {
-            let odd = self.reuse(session, entry);
+            let mut odd = self.reuse(session, entry);
+            odd.add(Signal::ResultMismatch, self.session_differs(session, &entry.attempt));
             let has = |(signal, _): &&(Signal, u32)| odd.iter().any(|is| is == *signal);
             let flags: u32 = FLAGS.iter().filter(has).map(|(_, flag)| flag).sum();
-            if self.seen.note(session, thing, shown | flags).is_none() {
+            if self.seen.note(session, thing, now | flags).is_none() {
                 self.first(session, entry);
             }
             return odd;
@@ -32,7 +42,10 @@ impl Counted {
         for (signal, flag) in FLAGS {
             odd.add(signal, before & flag != 0);
         }
-        odd.add(Signal::ResultMismatch, before & SHOWN != shown);
+        odd.add(Signal::ResultMismatch, before & SHOWN != now & SHOWN);
+        if before & (SHOWN | IMAGE) != now {
+            odd.merge(self.reuse(session, entry));
+        }
         odd
     }
 
@@ -40,6 +53,22 @@ impl Counted {
     pub(in crate::answer) fn reuse(&self, session: &SessionKey, entry: &Entry<'_>) -> Signals {
         let image = entry.image.as_ref().map(|image| image.as_str());
         self.reused.see(session, entry.attempt.proof.digest, image)
+    }
+
+    /// What an entry showed that was counted.
+    pub(super) fn listed(&self, session: &SessionKey, id: i64) -> Option<u32> {
+        self.seen.mark(session, Thing::Entry(id)).map(|mark| mark & SHOWN)
+    }
+
+    /// Whether the session showed this attempt otherwise, by its number or by its digest.
+    fn session_differs(&self, session: &SessionKey, attempt: &Attempt) -> bool {
+        let number = Thing::Attempt(None, attempt.entry);
+        let received = match attempt.proof.digest {
+            Given::Digest(digest) => Some(Thing::Received(Family::Ga, digest)),
+            Given::Nothing | Given::Malformed => None,
+        };
+        let mut things = [Some(number), received].into_iter().flatten();
+        things.any(|thing| self.seen.mark(session, thing).is_some_and(|it| it != mark(attempt)))
     }
 
     fn first(&self, session: &SessionKey, entry: &Entry<'_>) {
@@ -53,18 +82,21 @@ impl Counted {
     }
 }
 
-/// What an entry shows, which must never change.
-fn shown(entry: &Entry<'_>) -> u32 {
-    let attempt = &entry.attempt;
+/// What an entry's attempt shows, which must never change.
+pub(super) fn shown(attempt: &Attempt) -> u32 {
     let digest = match &attempt.proof.digest {
         Given::Nothing => None,
         Given::Malformed => Some([0; 32]),
         Given::Digest(digest) => Some(*digest.bytes()),
     };
+    hash(&(&attempt.outcome, attempt.identical, digest)) & SHOWN
+}
+
+fn hash(what: &impl Hash) -> u32 {
     let mut hash = DefaultHasher::new();
-    (&attempt.outcome, attempt.identical, digest).hash(&mut hash);
+    what.hash(&mut hash);
     let [.., a, b, c, d] = hash.finish().to_be_bytes();
-    u32::from_be_bytes([a, b, c, d]) & SHOWN
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// The class of the status that a device was answered with, as a label.

@@ -120,6 +120,8 @@ impl<'a, B: Answered<'a>> View<'a, B> {
             identical: verify.is_identical,
             confidence: verify.match_confidence.map(|confidence| confidence.0),
             abuse: false,
+            // It is told of the entry, where it lies.
+            image: None,
             proof: Proof {
                 attempt: None,
                 digest: given(self.digest.as_ref()),

@@ -7,7 +7,7 @@ use super::{Attempt, End, Facts, Standing};
 use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
 use crate::liveness::json::{List, Object, Text};
-use crate::liveness::parts::{Failure, Verify, given};
+use crate::liveness::parts::{Failure, Verify, given, image};
 use crate::liveness::verdict::Proof;
 
 #[derive(Deserialize)]
@@ -55,6 +55,9 @@ struct ResultView<'a> {
     verify_result: Option<Object<Verify>>,
     #[serde(default, borrow)]
     verify_image_hash: Option<Text<'a>>,
+    /// It decides nothing, so that whatever it is passes.
+    #[serde(default, borrow)]
+    session_image_id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +157,7 @@ impl AttemptView<'_> {
             identical: verify.and_then(|verify| verify.is_identical),
             confidence: verify.and_then(|verify| verify.match_confidence).map(|it| it.0),
             abuse: abuse.and_then(|abuse| abuse.is_abuse_detected).unwrap_or_default(),
+            image: result.and_then(|result| image(result.session_image_id)),
             proof: Proof {
                 attempt: id,
                 digest: given(result.and_then(|result| result.digest.as_ref())),

@@ -7,7 +7,7 @@ use super::{Attempt, End, Facts, Standing};
 use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
 use crate::liveness::json::{Object, Text};
-use crate::liveness::parts::{Came, given};
+use crate::liveness::parts::{Came, given, image};
 use crate::liveness::verdict::Proof;
 
 #[derive(Deserialize)]
@@ -35,6 +35,9 @@ struct Entry<'a> {
     digest: Option<Text<'a>>,
     #[serde(default, borrow)]
     verify_image_hash: Option<Text<'a>>,
+    /// It decides nothing, so that whatever it is passes.
+    #[serde(default, borrow)]
+    session_image_id: Option<&'a RawValue>,
     #[serde(default, borrow)]
     response: Option<Object<Answered<'a>>>,
 }
@@ -98,6 +101,7 @@ impl<'a> Entry<'a> {
             identical: verify.is_identical,
             confidence: verify.match_confidence.map(|confidence| confidence.0),
             abuse: false,
+            image: image(self.session_image_id),
             proof: Proof {
                 attempt: None,
                 digest: given(self.digest.as_ref()),

@@ -8,47 +8,47 @@ use crate::support::gateway::TOKEN;
 use crate::support::http::{Answer, Request};
 
 /// Digests as Azure writes them. [`FIRST`] is the first attempt's, [`SECOND`] the second one's, and [`STRANGE`] nobody's.
-pub(super) const FIRST: &str = "517A0E700859E42107FA47E957DD12F54211C1A021A969CD391AC38BB88295A2";
-pub(super) const SECOND: &str = "B0A803BB7B26F3C8F29CD36030F8E63ED3FAF955FEEF8E01C88AB8FD89CCF761";
-pub(super) const STRANGE: &str = "0000111122223333444455556666777788889999AAAABBBBCCCCDDDDEEEEFFFF";
+pub(crate) const FIRST: &str = "517A0E700859E42107FA47E957DD12F54211C1A021A969CD391AC38BB88295A2";
+pub(crate) const SECOND: &str = "B0A803BB7B26F3C8F29CD36030F8E63ED3FAF955FEEF8E01C88AB8FD89CCF761";
+pub(crate) const STRANGE: &str = "0000111122223333444455556666777788889999AAAABBBBCCCCDDDDEEEEFFFF";
 
 const MODEL: &str = "2024-11-15";
 
 /// Apps that have other modes than the default.
-pub(super) const OFF: &str = "app-token-off-0123456789";
-pub(super) const ENFORCE: &str = "app-token-enforce-0123456789";
-pub(super) const REQUIRE: &str = "app-token-require-0123456789";
+pub(crate) const OFF: &str = "app-token-off-0123456789";
+pub(crate) const ENFORCE: &str = "app-token-enforce-0123456789";
+pub(crate) const REQUIRE: &str = "app-token-require-0123456789";
 
 /// The field that a digest comes in.
-pub(super) const CLAIM: &str = "Liveness-Client-Digest";
+pub(crate) const CLAIM: &str = "Liveness-Client-Digest";
 
 /// The field that a picture's hash comes in.
-pub(super) const EXPECTED: &str = "Liveness-Expected-Verify-Image";
+pub(crate) const EXPECTED: &str = "Liveness-Expected-Verify-Image";
 
 /// A session's path with verify.
-pub(super) fn verify(id: &str) -> String {
+pub(crate) fn verify(id: &str) -> String {
     format!("/face/v1.2/detectLivenessWithVerify-sessions/{id}")
 }
 
 /// The path of a session with verify of the previews.
-pub(super) fn preview_verify(id: &str) -> String {
+pub(crate) fn preview_verify(id: &str) -> String {
     format!("/face/v1.2-preview.1/detectLivenessWithVerify/singleModal/sessions/{id}")
 }
 
 /// An attempt that succeeded.
-pub(super) fn attempt(number: u64, decision: &str, digest: &str) -> Value {
+pub(crate) fn attempt(number: u64, decision: &str, digest: &str) -> Value {
     let result = json!({"livenessDecision": decision, "targets": {}, "digest": digest});
     json!({"attemptId": number, "attemptStatus": "Succeeded", "result": result})
 }
 
 /// An attempt that failed with a code.
-pub(super) fn failed(number: u64, code: &str) -> Value {
+pub(crate) fn failed(number: u64, code: &str) -> Value {
     let error = json!({"code": code, "message": "No.", "targets": {}});
     json!({"attemptId": number, "attemptStatus": "Failed", "error": error})
 }
 
 /// An attempt that was verified against a picture.
-pub(super) fn verified(number: u64, confidence: f64, identical: bool, hash: &str) -> Value {
+pub(crate) fn verified(number: u64, confidence: f64, identical: bool, hash: &str) -> Value {
     let mut attempt = attempt(number, "realface", SECOND);
     attempt["result"]["verifyResult"] =
         json!({"matchConfidence": confidence, "isIdentical": identical});
@@ -57,7 +57,7 @@ pub(super) fn verified(number: u64, confidence: f64, identical: bool, hash: &str
 }
 
 /// A session of v1.2 and later.
-pub(super) fn ga(status: &str, attempts: &[Value]) -> Value {
+pub(crate) fn ga(status: &str, attempts: &[Value]) -> Value {
     json!({
         "sessionId": "abc",
         "authToken": DEAD_TOKEN,
@@ -68,13 +68,13 @@ pub(super) fn ga(status: &str, attempts: &[Value]) -> Value {
 }
 
 /// A session whose second attempt decides, and whose first one has a digest too.
-pub(super) fn twice() -> Value {
+pub(crate) fn twice() -> Value {
     let attempts = [attempt(2, "realface", SECOND), attempt(1, "spoofface", FIRST)];
     ga("Succeeded", &attempts)
 }
 
 /// A preview's session with a result: what the device was answered, and its digest.
-pub(super) fn available(expired: bool, content: &Value, digest: &str) -> Value {
+pub(crate) fn available(expired: bool, content: &Value, digest: &str) -> Value {
     json!({
         "id": "abc",
         "createdDateTime": jiff::Timestamp::now().to_string(),
@@ -90,12 +90,12 @@ pub(super) fn available(expired: bool, content: &Value, digest: &str) -> Value {
 }
 
 /// From now on Azure says this of a session.
-pub(super) fn say(stage: &Stage, path: &str, session: &Value) {
+pub(crate) fn say(stage: &Stage, path: &str, session: &Value) {
     stage.azure.says(path, ok(&session.to_string()));
 }
 
 /// Asks as the app of this token, with a digest if there is one.
-pub(super) fn ask_as(stage: &Stage, token: &str, path: &str, claim: Option<&str>) -> Answer {
+pub(crate) fn ask_as(stage: &Stage, token: &str, path: &str, claim: Option<&str>) -> Answer {
     let request = Request::get(path).key(token);
     match claim {
         Some(digest) => request.header(CLAIM, digest),
@@ -105,13 +105,13 @@ pub(super) fn ask_as(stage: &Stage, token: &str, path: &str, claim: Option<&str>
 }
 
 /// Asks with a digest.
-pub(super) fn claim(stage: &Stage, path: &str, digest: &str) -> Answer {
+pub(crate) fn claim(stage: &Stage, path: &str, digest: &str) -> Answer {
     ask_as(stage, TOKEN, path, Some(digest))
 }
 
 /// The one value of a field; `None` where there is none.
 #[track_caller]
-pub(super) fn only<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(crate) fn only<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let values: Vec<_> = answer.headers.all(name).collect();
     assert!(values.len() <= 1, "{name} in {answer:?}");
     values.first().copied()
@@ -119,32 +119,32 @@ pub(super) fn only<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 
 /// The decision; every answer here must be a session.
 #[track_caller]
-pub(super) fn decision(answer: &Answer) -> &str {
+pub(crate) fn decision(answer: &Answer) -> &str {
     assert_eq!(answer.status, 200, "{answer:?}");
     only(answer, "liveness-decision").unwrap_or_else(|| panic!("no decision in {answer:?}"))
 }
 
 /// The verdict on the digest.
 #[track_caller]
-pub(super) fn verdict(answer: &Answer) -> Option<&str> {
+pub(crate) fn verdict(answer: &Answer) -> Option<&str> {
     only(answer, "liveness-digest")
 }
 
 /// The verdict on the picture.
 #[track_caller]
-pub(super) fn picture(answer: &Answer) -> Option<&str> {
+pub(crate) fn picture(answer: &Answer) -> Option<&str> {
     only(answer, "liveness-verify-image")
 }
 
 /// Reports a digest with a content that may be anything.
-pub(super) fn put(stage: &Stage, token: &str, id: &str, content: impl Into<Vec<u8>>) -> Answer {
+pub(crate) fn put(stage: &Stage, token: &str, id: &str, content: impl Into<Vec<u8>>) -> Answer {
     let target = format!("/livegate/v1/sessions/{id}/client-digest");
     let request = Request::new("PUT", &target).key(token).body("application/json", content);
     request.send(stage.gateway.public)
 }
 
 /// Reports a digest, of an attempt or of none.
-pub(super) fn register(stage: &Stage, id: &str, digest: &str, attempt: Option<u64>) -> Answer {
+pub(crate) fn register(stage: &Stage, id: &str, digest: &str, attempt: Option<u64>) -> Answer {
     let mut content = json!({"digest": digest});
     if let Some(attempt) = attempt {
         content["attempt"] = json!(attempt);
@@ -154,12 +154,12 @@ pub(super) fn register(stage: &Stage, id: &str, digest: &str, attempt: Option<u6
 
 /// Asserts that a report stands, and what is said of it.
 #[track_caller]
-pub(super) fn stands(answer: &Answer, said: &str) {
+pub(crate) fn stands(answer: &Answer, said: &str) {
     assert_eq!((answer.status, verdict(answer)), (204, Some(said)), "{answer:?}");
 }
 
 /// The sum of a metric over all its series that have these labels.
-pub(super) fn sum(stage: &Stage, name: &str, labels: &[&str]) -> f64 {
+pub(crate) fn sum(stage: &Stage, name: &str, labels: &[&str]) -> f64 {
     let metrics = Request::get("/metrics").send(stage.gateway.admin).text();
     let meant = |line: &&str| {
         let rest = line.strip_prefix(name).unwrap_or_default();
@@ -170,12 +170,12 @@ pub(super) fn sum(stage: &Stage, name: &str, labels: &[&str]) -> f64 {
 }
 
 /// A gateway with an app for each mode; that of [`TOKEN`] has the default.
-pub(super) fn modes() -> Stage {
+pub(crate) fn modes() -> Stage {
     modes_with("running_ttl = \"0s\"\n")
 }
 
 /// The same with these lines about its memory.
-pub(super) fn modes_with(cache: &str) -> Stage {
+pub(crate) fn modes_with(cache: &str) -> Stage {
     Stage::built(|builder| {
         builder
             .cache(cache)
@@ -187,7 +187,7 @@ pub(super) fn modes_with(cache: &str) -> Stage {
 
 /// Asserts all that a refusal has, and that it tells nothing of what was decided.
 #[track_caller]
-pub(super) fn refused(answer: &Answer, said: &str) {
+pub(crate) fn refused(answer: &Answer, said: &str) {
     let (status, code) = match said {
         "unreported" => (428, "DigestRequired"),
         _ => (412, "DigestMismatch"),

@@ -1,0 +1,230 @@
+//! Lines about reads, as JSON: collected for a moment, then written together.
+
+use std::fmt::{Arguments, Debug};
+use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+
+use crate::inbound::trail;
+
+/// How long lines are collected.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Most bytes that wait to be written. Whoever reads them slower than they come does not get them all.
+const MOST: usize = 16 << 20;
+
+/// What is to be written, and the thread that writes it.
+#[derive(Debug)]
+pub(in crate::cli) struct Lines {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    lost: u64,
+    closed: bool,
+}
+
+impl Lines {
+    /// Lines that are written to this.
+    pub(super) fn new(to: impl Write + Send + 'static) -> Self {
+        let shared = Arc::new(Shared::default());
+        let writer = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.write(to)
+        });
+        Self { shared, writer: Some(writer) }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_one();
+        // It has nothing to say but that it panicked, which it said itself.
+        drop(self.writer.take().map(JoinHandle::join));
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, line: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.bytes.len() + line.len() > MOST {
+            waiting.lost += 1;
+            return;
+        }
+        let first = waiting.bytes.is_empty();
+        waiting.bytes.extend_from_slice(line);
+        drop(waiting);
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    fn write(&self, mut to: impl Write) {
+        let mut writing = Vec::new();
+        loop {
+            let nothing = |waiting: &mut Waiting| waiting.bytes.is_empty() && !waiting.closed;
+            let waiting = self.changed.wait_while(self.lock(), nothing);
+            let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            let open = |waiting: &mut Waiting| !waiting.closed;
+            let waited = self.changed.wait_timeout_while(waiting, MOMENT, open);
+            let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut waiting.bytes, &mut writing);
+            let (lost, closed) = (std::mem::take(&mut waiting.lost), waiting.closed);
+            drop(waiting);
+            // Where standard error is closed there is nobody to tell.
+            drop(to.write_all(&writing));
+            writing.clear();
+            if lost > 0 {
+                tracing::warn!(lost, "lines about reads were lost: they are not read fast enough");
+            }
+            if closed {
+                return;
+            }
+        }
+    }
+}
+
+/// Makes lines of what is told about reads.
+#[derive(Debug)]
+pub(super) struct Reads(Arc<Shared>);
+
+impl Reads {
+    pub(super) fn new(lines: &Lines) -> Self {
+        Self(Arc::clone(&lines.shared))
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Reads {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let about = event.metadata();
+        if about.target() == trail::TARGET {
+            let (now, level) = (Timestamp::now(), about.level());
+            let mut line = Line(Vec::with_capacity(512));
+            line.say(format_args!(r#"{{"timestamp":"{now:.6}","level":"{level}""#));
+            line.say(format_args!(r#","target":"{}""#, trail::TARGET));
+            event.record(&mut line);
+            line.say(format_args!("}}\n"));
+            self.0.put(&line.0);
+        }
+    }
+}
+
+/// A line, member by member.
+struct Line(Vec<u8>);
+
+impl Line {
+    fn say(&mut self, what: Arguments<'_>) {
+        // Writing into memory cannot fail.
+        drop(self.0.write_fmt(what));
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.say(format_args!(r#","{}":"#, field.name()));
+        drop(serde_json::to_writer(&mut self.0, value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.say(format_args!(r#","{}":{value}"#, field.name()));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use serde_json::{Value, json};
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// What was written, for a test to read.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_in_json_before_the_end() {
+        let paper = Paper::default();
+        let lines = Lines::new(paper.clone());
+        let logged = tracing_subscriber::registry().with(Reads::new(&lines));
+        tracing::subscriber::with_default(logged, || {
+            let nothing: Option<&str> = None;
+            tracing::info!(target: trail::TARGET, app = "a\"\n\u{e9}", status = 200_u16, key = nothing, "read");
+            tracing::info!(target: trail::TARGET, status = 304_u16, "read");
+            tracing::info!("something else");
+        });
+        drop(lines);
+        let written = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        let read = |line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+            assert!(time.as_str().unwrap().parse::<Timestamp>().is_ok());
+            line
+        };
+        let expected = [
+            json!({"level": "INFO", "target": "livegate::access", "message": "read", "app": "a\"\n\u{e9}", "status": 200}),
+            json!({"level": "INFO", "target": "livegate::access", "message": "read", "status": 304}),
+        ];
+        assert_eq!(written.lines().map(read).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn who_does_not_read_holds_nobody_up() {
+        struct Held(mpsc::Receiver<()>);
+        impl Write for Held {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                // Until the other end is gone.
+                self.0.recv().unwrap_err();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (hold, held) = mpsc::channel();
+        let lines = Lines::new(Held(held));
+        let line = vec![b'x'; 1 << 20];
+        for _ in 0..100 {
+            lines.shared.put(&line);
+        }
+        let waiting = lines.shared.lock();
+        assert!(waiting.bytes.len() <= MOST && waiting.lost > 0);
+        drop((waiting, hold));
+    }
+}
