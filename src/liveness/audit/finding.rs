@@ -15,7 +15,7 @@ use crate::liveness::verdict::{Given, Likeness};
 /// The member's form. It changes with whatever readers could trip over.
 const SCHEMA: &str = "livegate.audit/1";
 
-/// Longest model version that is told, in bytes.
+/// Longest model version that is told, in characters.
 const LONGEST_MODEL: usize = 64;
 
 /// What is known of an entry beside what it says itself.
@@ -161,7 +161,8 @@ impl<'a> Member<'a> {
             decision: decision(entry, outcome),
             outcome: came(entry.status, outcome),
             attempt: place.ordinal.map(|ordinal| Ordinal { ordinal, of: source.of }),
-            model_version: model.filter(|model| model.chars().count() <= LONGEST_MODEL),
+            model_version: model
+                .filter(|model| (1..=LONGEST_MODEL).contains(&model.chars().count())),
             timing: is_timed.then_some(timing),
             client,
             digest: digest.map(|verdict| Compared { verdict, source: "registered" }),

@@ -51,7 +51,7 @@ fn an_entry_is_read_where_it_lies() {
         r#"[{{"id":4,"receivedDateTime":"2024-03-05T11:07:29.698Z","request":{{"userAgent":"curl/8"}},
         "response":{{"body":{{"livenessDecision":"realface","modelVersionUsed":"m","verifyResult":{{"matchConfidence":0.93,"isIdentical":true}}}},
         "statusCode":200,"latencyInMilliseconds":1200}},"digest":"{HEX}","sessionImageId":"i","verifyImageHash":"x","new":{{"id":9}}}},
-        {{"id":null,"response":null,"request":{{}},"digest":null}},
+        {{"id":null,"response":null,"request":{{}},"digest":""}},
         {{"response":{{"body":"no JSON of ours","statusCode":500}}}},
         {{"response":{{"body":{{"error":{{"code":"NoFaceDetected"}}}},"statusCode":200}},"receivedDateTime":"yesterday"}}]"#
     );
@@ -69,6 +69,7 @@ fn an_entry_is_read_where_it_lies() {
     assert_eq!(attempt.proof.digest, Given::parse(HEX.as_bytes()));
     assert_eq!((attempt.proof.picture, attempt.entry), (Given::Malformed, Some(4)));
     assert_eq!((second.id, &second.attempt.outcome), (None, &Outcome::None));
+    assert_eq!(second.attempt.proof.digest, Given::Nothing, "an empty digest is none");
     assert_eq!((third.status, &third.attempt.outcome), (Some(500), &Outcome::Error(None)));
     assert_eq!(fourth.attempt.outcome, Outcome::Error(Some("NoFaceDetected".into())));
     assert_eq!(fourth.received, None);

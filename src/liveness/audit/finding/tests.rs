@@ -85,7 +85,7 @@ fn what_is_not_known_is_absent() {
         let entry = json!({"response": {"body": {"modelVersionUsed": "m".repeat(length)}}});
         member(&entry, &Finding::default()).get("modelVersion").is_some()
     };
-    assert_eq!((model(64), model(65)), (true, false));
+    assert_eq!((model(0), model(1), model(64), model(65)), (false, true, true, false));
 }
 
 #[test]
