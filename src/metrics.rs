@@ -124,6 +124,8 @@ metrics! {
     audit_service_duration_seconds: HistogramVec["operation", "status_class"] @ SERVICE_SECONDS;
     /// Comparisons of clients' digests, once for each session, attempt and digest.
     digest_checks_total: IntCounterVec["operation", "verdict", "mode"];
+    /// Registered digests that are not remembered any more; by size means that verdicts may lack them.
+    digest_registrations_evictions_total: IntCounterVec["cause"];
     /// Comparisons of the pictures that were verified against, once for each attempt and picture.
     verify_image_checks_total: IntCounterVec["verdict"];
     /// How callers showed who they are, and what came of it.

@@ -8,6 +8,9 @@ mod entries;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::quality::RandomState;
+
+pub(super) use self::entries::Seen;
 use super::gate::{Gate, Thing};
 use super::key::SessionKey;
 use super::reused::Reused;
@@ -64,6 +67,7 @@ pub struct Counted {
     /// By itself, for what apps give is without end and must not push out what was seen.
     compared: Gate,
     reused: Reused,
+    states: [RandomState; 2],
     models: Mutex<Vec<String>>,
     metrics: Arc<Metrics>,
 }
@@ -73,7 +77,15 @@ impl Counted {
     pub fn new(metrics: Arc<Metrics>) -> Self {
         let gate = || Gate::new(MOST, &metrics.liveness_dedupe_evictions_total);
         let reused = Reused::new(&metrics.liveness_reuse_evictions_total);
-        Self { seen: gate(), compared: gate(), reused, models: Mutex::default(), metrics }
+        let (seen, compared) = (gate(), gate());
+        Self {
+            seen,
+            compared,
+            reused,
+            states: Default::default(),
+            models: Mutex::default(),
+            metrics,
+        }
     }
 
     /// Counts what an answer of Azure's shows for the first time.
@@ -108,9 +120,15 @@ impl Counted {
     fn before(&self, session: &SessionKey, family: Family, attempt: &Attempt) -> Option<u32> {
         let mark = mark(attempt);
         let number = Thing::Attempt(attempt.proof.attempt, attempt.entry);
-        let before = self.seen.note(session, number, mark);
         let Given::Digest(digest) = attempt.proof.digest else {
-            return before;
+            return self.seen.note(session, number, mark);
+        };
+        // What has no number is told apart by what was received.
+        let before = match number {
+            Thing::Attempt(None, None) => {
+                self.seen.note(session, Thing::Received(family, digest), mark)
+            }
+            _ => self.seen.note(session, number, mark),
         };
         let other = match family {
             Family::Ga => Family::Preview,

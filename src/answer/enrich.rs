@@ -2,6 +2,7 @@
 //!
 //! Below it a list is Azure's bytes; above it all of these are still there. A list that cannot be read passes as it is.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,13 +19,13 @@ use super::investigate::{Findings, Investigator};
 use super::key::SessionKey;
 use crate::body::Body;
 use crate::call::{Call, Page, Reply};
+use crate::config::App;
 use crate::error::Error;
 use crate::headers::{self, CACHE_STATUS, PREFERENCE_APPLIED};
 use crate::liveness::agent::Clients;
 use crate::liveness::audit::finding::{Fetched, Member, Source};
 use crate::liveness::audit::timeline::Reach;
 use crate::liveness::audit::{self, List, Unreadable};
-use crate::liveness::verdict::Mode;
 
 /// The row.
 #[derive(Debug, Clone)]
@@ -78,7 +79,7 @@ where
 pub(super) struct Asked {
     pub(super) session: SessionKey,
     pub(super) page: Page,
-    pub(super) mode: Mode,
+    pub(super) app: Arc<App>,
     /// Whether this request says what is done with the list.
     pub(super) wished: Option<bool>,
     /// What is done with it.
@@ -93,7 +94,7 @@ impl Asked {
         Some(Self {
             session: SessionKey::new(resource, operation, id),
             page: call.target.page.clone(),
-            mode: call.app.digest,
+            app: Arc::clone(&call.app),
             wished,
             enrich: wished.unwrap_or(call.app.enrich),
         })
@@ -115,6 +116,12 @@ impl Asked {
 impl Investigator {
     fn list(&self, asked: &Asked, answer: Response<Bytes>) -> Result<Response<Bytes>, Error> {
         let (mut parts, body) = answer.into_parts();
+        let counted = &self.lasting.counted;
+        let seen = (!asked.enrich).then(|| self.seen(&asked.session, &asked.page, &body));
+        if seen.as_ref().is_some_and(|seen| counted.knows(&asked.session, seen)) {
+            self.plain(asked, &mut parts.headers);
+            return Ok(Response::from_parts(parts, body));
+        }
         let list = match audit::read(&body) {
             Ok(list) => list,
             Err(reason) => {
@@ -125,16 +132,24 @@ impl Investigator {
         };
         let Page { start, top } = &asked.page;
         let reach = Reach::of_page(start.as_deref(), *top, list.entries.len());
-        let findings = self.of_azures(&asked.session, &list.entries, reach, asked.mode);
-        asked.tell(&mut parts.headers, Some(asked.enrich));
-        self.count(asked, if asked.enrich { "enriched" } else { "plain" });
-        if !asked.enrich {
+        let findings = self.of_azures(&asked.session, &list.entries, reach, &asked.app);
+        if let Some(seen) = seen {
+            counted.learn(&asked.session, &seen);
+            self.plain(asked, &mut parts.headers);
             return Ok(Response::from_parts(parts, body));
         }
+        asked.tell(&mut parts.headers, Some(true));
+        self.count(asked, "enriched");
         let spliced = self.splice(&list, &body, &findings, &parts.headers)?;
         headers::of_other_bytes(&mut parts.headers);
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(Response::from_parts(parts, spliced))
+    }
+
+    /// A list that passes as Azure sent it.
+    fn plain(&self, asked: &Asked, headers: &mut HeaderMap) {
+        asked.tell(headers, Some(false));
+        self.count(asked, "plain");
     }
 
     fn splice(

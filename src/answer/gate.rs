@@ -28,6 +28,8 @@ pub(super) enum Thing {
     Received(Family, Digest),
     /// An entry of its audit list, by its `id`.
     Entry(i64),
+    /// An answer about that list, by a hash of all its bytes.
+    List([u8; 16]),
     /// The session's end.
     End,
     /// Something odd about it.
@@ -161,6 +163,10 @@ fn key(session: &SessionKey, thing: Thing) -> Key {
             hash.update(b"audit");
             hash.update(id.to_be_bytes());
         }
+        Thing::List(bytes) => {
+            hash.update(b"list");
+            hash.update(bytes);
+        }
         Thing::End => hash.update(b"end"),
         Thing::Signal(signal) => {
             hash.update(b"signal");
@@ -226,6 +232,8 @@ mod tests {
             Thing::Received(Family::Preview, Digest::from([1; 32])),
             Thing::Entry(1),
             Thing::Entry(2),
+            Thing::List([1; 16]),
+            Thing::List([2; 16]),
             Thing::End,
             Thing::Signal(Signal::RapidRetry),
             Thing::Signal(Signal::ClockSkew),

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::counted::Seen;
 use super::key::SessionKey;
 use super::lasting::Lasting;
+use crate::call::Page;
+use crate::config::App;
 use crate::liveness::audit::Entry;
 use crate::liveness::audit::finding::{Finding, agrees};
 use crate::liveness::audit::signal::{Signal, Signals};
@@ -50,9 +53,9 @@ impl Investigator {
         session: &SessionKey,
         entries: &[Entry<'_>],
         reach: Reach,
-        mode: Mode,
+        app: &App,
     ) -> Findings {
-        let mut findings = self.found(session, entries, reach, mode);
+        let mut findings = self.found(session, entries, reach, app);
         let shown = self.kept(session);
         for (entry, finding) in entries.iter().zip(&mut findings.each) {
             let compared: Vec<_> = shown.iter().filter_map(|facts| agrees(entry, facts)).collect();
@@ -70,9 +73,9 @@ impl Investigator {
         &self,
         session: &SessionKey,
         entries: &[Entry<'_>],
-        mode: Mode,
+        app: &App,
     ) -> Findings {
-        let mut findings = self.found(session, entries, Reach::WHOLE, mode);
+        let mut findings = self.found(session, entries, Reach::WHOLE, app);
         for (entry, finding) in entries.iter().zip(&mut findings.each) {
             let odd = &mut finding.place.signals;
             odd.merge(self.lasting.counted.reuse(session, entry));
@@ -88,12 +91,12 @@ impl Investigator {
         session: &SessionKey,
         entries: &[Entry<'_>],
         reach: Reach,
-        mode: Mode,
+        app: &App,
     ) -> Findings {
         let Timeline { places, of } = Timeline::new(entries, reach, Timestamp::now());
-        let claims = match mode {
+        let claims = match app.digest {
             Mode::Off => Vec::new(),
-            _ => self.lasting.reported.all(session.resource, &session.id),
+            _ => self.lasting.reported.all(&app.name, session.resource, &session.id),
         };
         let equals = |entry: &Entry<'_>| {
             let digest = entry.attempt.proof.digest;
@@ -108,6 +111,16 @@ impl Investigator {
             Finding { place, digest, picture: evidence.compare(picture), agrees: None }
         };
         Findings { each: entries.iter().zip(places).map(finding).collect(), of }
+    }
+
+    /// An answer as it is known again: it says the same only to the same question, and beside the same session.
+    pub(super) fn seen(&self, session: &SessionKey, asked: &Page, body: &[u8]) -> Seen {
+        let kept: Vec<_> = self.lasting.memory.kept_by_any(session).collect();
+        let tags = kept.iter().filter_map(|(_, answer)| answer.session.as_ref());
+        let tags = tags.map(|session| session.etag.as_bytes());
+        let start = asked.start.as_deref().unwrap_or_default().as_bytes();
+        let top = asked.top.unwrap_or_default().to_be_bytes();
+        self.lasting.counted.seen_as([start, &top, body].into_iter().chain(tags))
     }
 
     /// What the kept answers about a session say. Azure is not asked for it.

@@ -16,9 +16,12 @@ use super::lasting::Lasting;
 use super::prepared::Session;
 use super::recall::Told;
 use crate::call::Call;
-use crate::error::Error;
+use crate::config::App;
+use crate::error::{Defect, Error};
 use crate::liveness::Operation;
 use crate::liveness::verdict::{Given, Likeness, Mode, Verdict};
+
+const NO_SESSION: Error = Error::UpstreamInvalidResponse(Defect::NoSession);
 
 /// An answer with what is said of it to the one who asked.
 #[derive(Debug, Clone)]
@@ -59,7 +62,7 @@ where
     fn call(&mut self, call: Call) -> Self::Future {
         let asked = Asked {
             lasting: Arc::clone(&self.lasting),
-            mode: call.app.digest,
+            app: Arc::clone(&call.app),
             digest: call.wishes.client_digest,
             picture: call.wishes.expected_picture,
         };
@@ -70,7 +73,7 @@ where
 /// What a request gives.
 struct Asked {
     lasting: Arc<Lasting>,
-    mode: Mode,
+    app: Arc<App>,
     digest: Given,
     picture: Given,
 }
@@ -78,17 +81,23 @@ struct Asked {
 impl Asked {
     fn judge(&self, told: Told) -> Result<Judged, Error> {
         let answer = Arc::clone(&told.answer);
+        let mode = self.app.digest;
         let Some(session) = &answer.session else {
-            return Ok(Judged { told, digest: None, picture: None });
+            // Azure answers about sessions with 200. What somebody made of that on its way is not judged, so that it cannot be told to
+            // who wants it judged.
+            return match mode {
+                Mode::Enforce | Mode::Require if answer.status.is_success() => Err(NO_SESSION),
+                _ => Ok(Judged { told, digest: None, picture: None }),
+            };
         };
         let key = &told.question.key;
-        let digest = (self.mode != Mode::Off).then(|| self.digest(session, key));
+        let digest = (mode != Mode::Off).then(|| self.digest(session, key));
         let picture = self.picture(session, key);
         match digest {
-            Some(Verdict::Unreported) if self.mode.refuses(Verdict::Unreported) => {
+            Some(Verdict::Unreported) if mode.refuses(Verdict::Unreported) => {
                 Err(Error::DigestRequired)
             }
-            Some(verdict) if self.mode.refuses(verdict) => Err(Error::DigestMismatch(verdict)),
+            Some(verdict) if mode.refuses(verdict) => Err(Error::DigestMismatch(verdict)),
             _ => Ok(Judged { told, digest, picture }),
         }
     }
@@ -98,11 +107,11 @@ impl Asked {
         let (evidence, mut given) = (&session.evidence, self.digest);
         if given == Given::Nothing {
             let deciding = evidence.deciding().and_then(|proof| proof.attempt);
-            given = self.lasting.reported.pick(key.resource, &key.id, deciding);
+            given = self.lasting.reported.pick(&self.app.name, key.resource, &key.id, deciding);
         }
         let verdict = evidence.judge(given);
         if session.judged.is_new(given) {
-            self.lasting.counted.verdict(&key.session(), evidence, given, verdict, self.mode);
+            self.lasting.counted.verdict(&key.session(), evidence, given, verdict, self.app.digest);
         }
         verdict
     }

@@ -34,7 +34,7 @@ impl Lasting {
         Self {
             memory: Arc::new(Memory::new(max_bytes, Arc::clone(metrics))),
             counted: Counted::new(Arc::clone(metrics)),
-            reported: Reported::default(),
+            reported: Reported::new(&metrics.digest_registrations_evictions_total),
             pseudonyms: Arc::default(),
         }
     }

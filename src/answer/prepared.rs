@@ -1,6 +1,7 @@
 //! An answer of Azure's, read once and made ready to be told any number of times without copying its content.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -221,9 +222,11 @@ impl Latest {
         let mark = match given {
             Given::Nothing => 1,
             Given::Malformed => 2,
-            // Its beginning tells it apart, and is neither of the others.
+            // All of it tells it apart, and the highest bit from the others.
             Given::Digest(digest) => {
-                digest.bytes().first_chunk().map_or(3, |start| u64::from_be_bytes(*start) | 1 << 63)
+                let mut hash = DefaultHasher::new();
+                hash.write(digest.bytes());
+                hash.finish() | 1 << 63
             }
         };
         let known = self.0.load(Ordering::Relaxed) == mark;

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::headers::{LIVENESS_DIGEST, verdict_value};
 use crate::liveness::digest::Digest;
 use crate::liveness::json::Object;
-use crate::liveness::verdict::{Mode, Verdict};
+use crate::liveness::verdict::{Evidence, Given, Mode, Verdict};
 
 /// Attempts that can be named: as many as are read of a session.
 const ATTEMPTS: std::ops::RangeInclusive<u64> = 1..=100;
@@ -54,7 +54,7 @@ impl Register {
         let Registration { app, session, body } = registration;
         let (digest, attempt) = read(body).await?;
         let Self { lasting, resource } = self;
-        if !lasting.reported.report(resource, &session, attempt, digest) {
+        if !lasting.reported.report(&app.name, resource, &session, attempt, digest) {
             return Err(Error::DigestConflict);
         }
         let mut answer = Response::new(Body::Empty);
@@ -63,10 +63,8 @@ impl Register {
             let kept = lasting.memory.kept_of(resource, &session);
             let evidence = kept.as_ref().and_then(|answer| answer.evidence());
             // Azure is not asked: what is not kept is not known to be decided.
-            let verdict = evidence.map_or(Verdict::Pending, |evidence| {
-                let deciding = evidence.deciding().and_then(|proof| proof.attempt);
-                evidence.judge(lasting.reported.pick(resource, &session, deciding))
-            });
+            let judge = |evidence: &Evidence| evidence.judge(Given::Digest(digest));
+            let verdict = evidence.map_or(Verdict::Pending, judge);
             answer.headers_mut().insert(LIVENESS_DIGEST, verdict_value(verdict));
         }
         Ok(Reply { answer, cache: "none" })

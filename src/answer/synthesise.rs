@@ -103,7 +103,7 @@ impl Investigator {
                 let model = facts.model_version.clone();
                 let of = facts.count;
                 let entries = attempts.entries(facts);
-                let findings = self.of_made(&asked.session, &entries, asked.mode);
+                let findings = self.of_made(&asked.session, &entries, &asked.app);
                 let fetched = self.fetched(answer.fetched.wall(), &headers)?;
                 let model = model.as_deref();
                 let source = Source { synthesised: true, of, model, fetched };

@@ -107,9 +107,10 @@ pub(super) fn image(id: Option<&RawValue>) -> Option<Box<str>> {
     id.and_then(|id| serde_json::from_str(id.get()).ok())
 }
 
-/// What a member gives.
+/// What a member gives. The previews' description requires a digest of every entry, so that one that is empty is none.
 pub(super) fn given(text: Option<&Text<'_>>) -> Given {
-    text.map(|text| Given::parse(text.as_str().as_bytes())).unwrap_or_default()
+    let text = text.map(Text::as_str).filter(|text| !text.is_empty());
+    text.map(|text| Given::parse(text.as_bytes())).unwrap_or_default()
 }
 
 #[cfg(test)]

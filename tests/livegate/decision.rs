@@ -14,4 +14,5 @@ mod registration;
 mod samples;
 mod secrets;
 pub(crate) mod stage;
+mod trust;
 mod words;

@@ -1,6 +1,6 @@
 //! Counts the entries of Azure's audit lists, each once, and remembers what was odd about them when they were seen first.
 
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::{BuildHasher as _, DefaultHasher, Hash, Hasher as _};
 
 use super::{Counted, SessionKey, Thing, mark};
 use crate::liveness::Family;
@@ -18,6 +18,9 @@ const IMAGE: u32 = 0xFF << 3;
 
 /// Those that tell what it showed.
 const SHOWN: u32 = !(IMAGE | 7);
+
+/// An answer about a list, as it is known again.
+pub(in crate::answer) struct Seen([u8; 16]);
 
 impl Counted {
     /// Counts an entry, and tells what is odd about it beside what was seen before.
@@ -53,6 +56,31 @@ impl Counted {
     pub(in crate::answer) fn reuse(&self, session: &SessionKey, entry: &Entry<'_>) -> Signals {
         let image = entry.image.as_ref().map(|image| image.as_str());
         self.reused.see(session, entry.attempt.proof.digest, image)
+    }
+
+    /// An answer about a list by all its bytes, and by what else makes a difference to what is found. The hash's key is random, and
+    /// each process has its own.
+    pub(in crate::answer) fn seen_as<'a>(
+        &self,
+        parts: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Seen {
+        let mut seen = [0; 16];
+        for (state, half) in self.states.iter().zip(seen.chunks_exact_mut(8)) {
+            let mut hash = state.build_hasher();
+            parts.clone().for_each(|part| hash.write(part));
+            half.copy_from_slice(&hash.finish().to_be_bytes());
+        }
+        Seen(seen)
+    }
+
+    /// Whether this was read before. Then there is nothing to count in it, and nothing new to find.
+    pub(in crate::answer) fn knows(&self, session: &SessionKey, seen: &Seen) -> bool {
+        self.seen.mark(session, Thing::List(seen.0)).is_some()
+    }
+
+    /// Remembers that it was read.
+    pub(in crate::answer) fn learn(&self, session: &SessionKey, seen: &Seen) {
+        self.seen.note(session, Thing::List(seen.0), 0);
     }
 
     /// What an entry showed that was counted.

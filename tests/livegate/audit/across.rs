@@ -182,3 +182,17 @@ fn what_the_session_showed_before_is_compared_with_the_list() {
     assert_eq!((added[0].get("crossCheck"), has(&added, "result-mismatch")), (None, vec![true]));
     counted(&stage, "result-mismatch", 1);
 }
+
+#[test]
+fn what_the_list_showed_before_is_compared_with_the_session() {
+    for (decision, mismatches) in [("realface", 0), ("spoofface", 1)] {
+        let stage = Stage::set();
+        read(&stage, "abc", &[entry(1)]);
+        let mut open = available(false, &Value::Null, "");
+        open["result"] = super::stage::decided(1, decision);
+        say(&stage, &preview("abc"), &open);
+        stage.get(&preview("abc"));
+        let signal = ["signal=\"result-mismatch\""];
+        assert_eq!(sum(&stage, SIGNALS, &signal), f64::from(mismatches), "{decision}");
+    }
+}

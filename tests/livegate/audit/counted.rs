@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::stage::{PLAIN, ask, at, audit, entry, lists, verify_audit, with, without};
-use crate::decision::stage::{failed, ga, say, sum};
+use crate::decision::stage::{attempt, failed, ga, say, sum};
 use crate::memory::stage::{Stage, session};
 use crate::support::gateway::TOKEN;
 
@@ -131,4 +131,26 @@ fn metrics_name_no_session() {
     for secret in ["planted", &super::stage::digest(1)] {
         assert!(!metrics.contains(secret), "{secret} in {metrics}");
     }
+}
+
+#[test]
+fn a_list_that_was_read_is_looked_at_again_once_the_session_is_known() {
+    let stage =
+        Stage::built(|builder| builder.app_with("plain", PLAIN, &["audit"], "enrich = false\n"));
+    let (path, signals) = (audit("abc"), "livegate_liveness_signals_total");
+    lists(&stage, &path, &[entry(1)]);
+    ask(&stage, PLAIN, &path, None);
+    ask(&stage, PLAIN, &path, None);
+    assert_eq!(sum(&stage, signals, &[]), 0.0);
+    let mut flipped = attempt(1, "spoofface", &super::stage::digest(1));
+    flipped["attemptId"] = Value::from(7);
+    say(&stage, &session("abc"), &ga("Succeeded", &[flipped]));
+    stage.get(&session("abc"));
+    assert_eq!(sum(&stage, signals, &[]), 0.0, "the session alone says nothing against itself");
+    for _ in 0..2 {
+        ask(&stage, PLAIN, &path, None);
+    }
+    assert_eq!(sum(&stage, signals, &["signal=\"result-mismatch\""]), 1.0);
+    counted(&stage, 1, 1, 0.642);
+    assert_eq!(sum(&stage, "livegate_audit_lists_total", &["result=\"plain\""]), 4.0);
 }

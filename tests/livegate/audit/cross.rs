@@ -135,3 +135,16 @@ fn whether_it_was_that_person_is_compared_with_later_versions_too() {
         assert_eq!(each(&enriched(&stage, &[call]), "crossCheck"), [Value::Null]);
     }
 }
+
+#[test]
+fn one_session_that_contradicts_is_enough() {
+    let stage = Stage::set();
+    kept(&stage, &entry(2));
+    let spoof = ga("Succeeded", &[attempt(1, "spoofface", &digest(2))]);
+    say(&stage, &session("abc"), &spoof);
+    stage.get(&session("abc"));
+    hit(&stage.get(&session("abc")));
+    let added = enriched(&stage, &[entry(2)]);
+    assert_eq!(each(&added, "crossCheck"), ["disagrees"]);
+    assert_eq!(has(&added, "result-mismatch"), [true]);
+}

@@ -1,0 +1,106 @@
+use super::*;
+
+fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    headers
+}
+
+fn sent(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut from = map(fields);
+    name(&mut from);
+    towards_azure(&from, Version::HTTP_11)
+}
+
+#[test]
+fn nothing_that_carries_authority_reaches_azure() {
+    let to = sent(&[
+        ("ocp-apim-subscription-key", "token"),
+        ("authorization", "Bearer token"),
+        ("cookie", "a=b"),
+        ("x-forwarded-for", "1.2.3.4"),
+        ("x-ms-authorization-auxiliary", "Bearer x"),
+        ("proxy-authorization", "Basic x"),
+        ("liveness-client-digest", "ab"),
+        ("prefer", "wait=5"),
+        ("accept-encoding", "gzip"),
+        ("connection", "close, Accept-Language"),
+        ("accept-language", "de"),
+        ("accept", "application/json"),
+        ("content-type", "application/json"),
+    ]);
+    let mut names: Vec<_> = to.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "accept-encoding",
+            "client-request-id",
+            "content-type",
+            "traceparent",
+            "via",
+            "x-ms-client-request-id"
+        ]
+    );
+}
+
+#[test]
+fn the_sdks_request_id_is_copied_to_the_documented_name() {
+    let to = sent(&[("x-ms-client-request-id", "one")]);
+    assert_eq!(
+        (&to["client-request-id"], &to["x-ms-client-request-id"]),
+        (&"one".parse().unwrap(), &"one".parse().unwrap())
+    );
+    let to = sent(&[("x-ms-client-request-id", "one"), ("client-request-id", "two")]);
+    assert_eq!(
+        (&to["client-request-id"], &to["x-ms-client-request-id"]),
+        (&"two".parse().unwrap(), &"one".parse().unwrap())
+    );
+    let made = sent(&[]);
+    assert!(Uuid::try_parse_ascii(made["client-request-id"].as_bytes()).is_ok());
+}
+
+#[test]
+fn a_trace_is_passed_on_and_made_where_it_is_none() {
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let to = sent(&[("traceparent", good), ("tracestate", "a=1")]);
+    assert_eq!(
+        (&to["traceparent"], &to["tracestate"]),
+        (&good.parse().unwrap(), &"a=1".parse().unwrap())
+    );
+    for bad in [
+        "",
+        "00-0-0-0",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ] {
+        let to = sent(&[("traceparent", bad), ("tracestate", "a=1")]);
+        assert!(is_traceparent(to["traceparent"].as_bytes()));
+        assert!(!to.contains_key("tracestate"));
+    }
+}
+
+#[test]
+fn an_answer_passes_but_for_what_belongs_to_the_connection_or_leads_away() {
+    let mut headers = map(&[
+        ("apim-request-id", "1"),
+        ("x-ms-error-code", "SessionNotFound"),
+        ("retry-after", "3"),
+        ("connection", "close, X-Hop"),
+        ("x-hop", "1"),
+        ("keep-alive", "timeout=5"),
+        ("transfer-encoding", "chunked"),
+        ("set-cookie", "a=b"),
+        ("alt-svc", "h3"),
+        ("x-ms-original-url", "https://face"),
+        ("location", "https://face"),
+        ("liveness-decision", "realface"),
+    ]);
+    towards_app(&mut headers);
+    let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["apim-request-id", "retry-after", "x-ms-error-code"]);
+}
