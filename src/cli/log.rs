@@ -7,11 +7,11 @@ mod lines;
 
 use std::io::{self, IsTerminal as _};
 
-use tracing::Metadata;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use self::lines::{Lines, Reads};
 use crate::inbound::trail;
@@ -25,10 +25,32 @@ pub(super) fn start(usual: &str) -> Option<Lines> {
         drop(logged.with(fmt::layer().with_writer(io::stderr)).try_init());
         return None;
     }
-    let is_other = |about: &Metadata<'_>| about.target() != trail::TARGET;
     let others = fmt::layer().with_writer(io::stderr).json().flatten_event(true);
     let lines = Lines::new(io::stderr());
-    let reads = Reads::new(&lines);
-    let started = logged.with(others.with_filter(filter_fn(is_other))).with(reads).try_init();
-    started.is_ok().then_some(lines)
+    let layer = ByTarget { reads: Reads::new(&lines), others };
+    logged.with(layer).try_init().is_ok().then_some(lines)
+}
+
+/// Parts what is logged. (A filter for each layer would have every callsite of every library asked each time.)
+struct ByTarget<L> {
+    reads: Reads,
+    others: L,
+}
+
+impl<S: Subscriber, L: Layer<S>> Layer<S> for ByTarget<L> {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() == trail::TARGET {
+            self.reads.line(event);
+        } else {
+            self.others.on_event(event, context);
+        }
+    }
+
+    fn on_new_span(&self, span: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        self.others.on_new_span(span, id, context);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        self.others.on_record(id, values, context);
+    }
 }

@@ -7,11 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tracing::Event;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::layer::{Context, Layer};
-
-use crate::inbound::trail;
 
 /// How long lines are collected.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -114,18 +111,16 @@ impl Reads {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Reads {
-    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let about = event.metadata();
-        if about.target() == trail::TARGET {
-            let (now, level) = (Timestamp::now(), about.level());
-            let mut line = Line(Vec::with_capacity(512));
-            line.say(format_args!(r#"{{"timestamp":"{now:.6}","level":"{level}""#));
-            line.say(format_args!(r#","target":"{}""#, trail::TARGET));
-            event.record(&mut line);
-            line.say(format_args!("}}\n"));
-            self.0.put(&line.0);
-        }
+impl Reads {
+    /// Makes a line of what is told about a read.
+    pub(super) fn line(&self, event: &Event<'_>) {
+        let (now, about) = (Timestamp::now(), event.metadata());
+        let (level, target) = (about.level(), about.target());
+        let mut line = Line(Vec::with_capacity(512));
+        line.say(format_args!(r#"{{"timestamp":"{now:.6}","level":"{level}","target":"{target}""#));
+        event.record(&mut line);
+        line.say(format_args!("}}\n"));
+        self.0.put(&line.0);
     }
 }
 
@@ -159,9 +154,10 @@ mod tests {
     use std::sync::mpsc;
 
     use serde_json::{Value, json};
-    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
     use super::*;
+    use crate::inbound::trail;
 
     /// What was written, for a test to read.
     #[derive(Clone, Default)]
@@ -182,12 +178,17 @@ mod tests {
     fn a_line_is_written_in_json_before_the_end() {
         let paper = Paper::default();
         let lines = Lines::new(paper.clone());
-        let logged = tracing_subscriber::registry().with(Reads::new(&lines));
+        struct Only(Reads);
+        impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Only {
+            fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+                self.0.line(event);
+            }
+        }
+        let logged = tracing_subscriber::registry().with(Only(Reads::new(&lines)));
         tracing::subscriber::with_default(logged, || {
             let nothing: Option<&str> = None;
             tracing::info!(target: trail::TARGET, app = "a\"\n\u{e9}", status = 200_u16, key = nothing, "read");
             tracing::info!(target: trail::TARGET, status = 304_u16, "read");
-            tracing::info!("something else");
         });
         drop(lines);
         let written = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
