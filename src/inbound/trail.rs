@@ -24,6 +24,9 @@ use crate::pseudonym::{Pseudonym, Pseudonyms};
 /// What the log's lines can be told apart by.
 pub const TARGET: &str = "livegate::access";
 
+/// Most bytes of a request's name that are written.
+const LONGEST_NAME: usize = 128;
+
 /// The row.
 #[derive(Debug, Clone)]
 pub struct Trail<S> {
@@ -157,7 +160,7 @@ impl Drop for Line {
             cache = told.map(|told| told.cache),
             decision = told.and_then(|told| text(told.decision.as_ref())),
             verdict = told.and_then(|told| text(told.verdict.as_ref())),
-            client_request_id = text(self.request_id.as_ref()),
+            client_request_id = text(self.request_id.as_ref()).map(short),
             trace_id = trace_id(self.trace.as_ref()),
             "read"
         );
@@ -166,6 +169,11 @@ impl Drop for Line {
 
 fn text(value: Option<&HeaderValue>) -> Option<&str> {
     value?.to_str().ok()
+}
+
+/// An app chooses its requests' names, and could fill the log with them.
+fn short(name: &str) -> &str {
+    name.get(..LONGEST_NAME).unwrap_or(name)
 }
 
 /// W3C Trace Context §3.2: the second part of a `traceparent`.

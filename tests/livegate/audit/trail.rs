@@ -226,3 +226,11 @@ fn what_azure_or_the_way_to_it_refused_has_its_status() {
     let statuses: Vec<_> = lines.iter().map(|line| line["status"].clone()).collect();
     assert_eq!(statuses, [502, 502, 404]);
 }
+
+#[test]
+fn an_app_cannot_fill_the_log_with_a_name() {
+    let mut stage = Stage::set();
+    stage.get_with(&session("abc"), "client-request-id", &"n".repeat(5_000));
+    let lines = trail(&mut stage, 1);
+    assert_eq!(lines[0]["client_request_id"], "n".repeat(128));
+}
