@@ -1,7 +1,7 @@
 //! Where the log goes: to standard error, for people on a terminal, as JSON otherwise. `RUST_LOG` chooses.
 //!
-//! The lines about reads are as many as the requests. As JSON they are written together, by a thread of their own, so that
-//! nobody's request waits for whoever reads them.
+//! As JSON lines are written by a thread of their own, so that nobody's request waits for whoever takes them. Those about reads
+//! are as many as the requests, and have a quicker way of being made.
 
 mod lines;
 
@@ -25,9 +25,10 @@ pub(super) fn start(usual: &str) -> Option<Lines> {
         drop(logged.with(fmt::layer().with_writer(io::stderr)).try_init());
         return None;
     }
-    let others = fmt::layer().with_writer(io::stderr).json().flatten_event(true);
     let lines = Lines::new(io::stderr());
-    let layer = ByTarget { reads: Reads::new(&lines), others };
+    let inbox = lines.inbox();
+    let others = fmt::layer().with_writer(move || inbox.clone()).json().flatten_event(true);
+    let layer = ByTarget { reads: Reads(lines.inbox()), others };
     logged.with(layer).try_init().is_ok().then_some(lines)
 }
 

@@ -22,4 +22,5 @@ mod stage;
 mod trail;
 mod trail_ends;
 mod trail_off;
+mod trail_stalled;
 mod unreadable;

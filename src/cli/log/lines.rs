@@ -1,27 +1,31 @@
-//! Lines about reads, as JSON: collected for a moment, then written together.
+//! Lines of the log, written by a thread of their own: at once, but for those about reads that follow others soon, which are written
+//! together. Whoever takes them holds nobody up.
 
 use std::fmt::{Arguments, Debug};
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-/// How long lines are collected.
-const MOMENT: Duration = Duration::from_millis(100);
+/// How long lines about reads are collected that come soon after others.
+const MOMENT: Duration = Duration::from_millis(20);
 
-/// Most bytes that wait to be written. Whoever reads them slower than they come does not get them all.
+/// Most bytes that wait to be written. Whoever takes them slower than they come does not get them all.
 const MOST: usize = 16 << 20;
 
-/// What is to be written, and the thread that writes it.
+/// How long who tells something urgent waits until it is written, so that whoever hears of it elsewhere finds it in the log.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// How long the end waits for the last lines to be taken.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is to be written. What is left is when this is dropped.
 #[derive(Debug)]
-pub(in crate::cli) struct Lines {
-    shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
-}
+pub(in crate::cli) struct Lines(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -33,27 +37,39 @@ struct Shared {
 struct Waiting {
     bytes: Vec<u8>,
     lost: u64,
+    urgent: bool,
     closed: bool,
+    /// How often lines were taken to be written, and how often they then were.
+    taken: u64,
+    written: u64,
 }
+
+/// Where lines are put.
+#[derive(Debug, Clone)]
+pub(super) struct Inbox(Arc<Shared>);
 
 impl Lines {
     /// Lines that are written to this.
     pub(super) fn new(to: impl Write + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
-        let writer = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || shared.write(to)
-        });
-        Self { shared, writer: Some(writer) }
+        let writer = Arc::clone(&shared);
+        // Nobody waits for it for ever: whoever takes the lines may have stopped taking them.
+        drop(thread::spawn(move || writer.write(to)));
+        Self(shared)
+    }
+
+    /// Where they are put.
+    pub(super) fn inbox(&self) -> Inbox {
+        Inbox(Arc::clone(&self.0))
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.changed.notify_one();
-        // It has nothing to say but that it panicked, which it said itself.
-        drop(self.writer.take().map(JoinHandle::join));
+        let mut waiting = self.0.lock();
+        waiting.closed = true;
+        self.0.changed.notify_all();
+        self.0.until_written(waiting, PATIENCE);
     }
 }
 
@@ -62,18 +78,12 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, line: &[u8]) {
-        let mut waiting = self.lock();
-        if waiting.bytes.len() + line.len() > MOST {
-            waiting.lost += 1;
-            return;
-        }
-        let first = waiting.bytes.is_empty();
-        waiting.bytes.extend_from_slice(line);
-        drop(waiting);
-        if first {
-            self.changed.notify_one();
-        }
+    /// Waits until all that is there now is written, but not for long.
+    fn until_written(&self, waiting: MutexGuard<'_, Waiting>, long: Duration) {
+        let (taken, unfinished) = (waiting.taken, !waiting.bytes.is_empty() || waiting.closed);
+        let last = taken + u64::from(unfinished);
+        let unfinished = |waiting: &mut Waiting| waiting.written < last;
+        drop(self.changed.wait_timeout_while(waiting, long, unfinished));
     }
 
     fn write(&self, mut to: impl Write) {
@@ -81,35 +91,66 @@ impl Shared {
         loop {
             let nothing = |waiting: &mut Waiting| waiting.bytes.is_empty() && !waiting.closed;
             let waiting = self.changed.wait_while(self.lock(), nothing);
-            let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-            let open = |waiting: &mut Waiting| !waiting.closed;
-            let waited = self.changed.wait_timeout_while(waiting, MOMENT, open);
-            let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut waiting.bytes, &mut writing);
+            waiting.urgent = false;
+            waiting.taken += 1;
             let (lost, closed) = (std::mem::take(&mut waiting.lost), waiting.closed);
             drop(waiting);
             // Where standard error is closed there is nobody to tell.
             drop(to.write_all(&writing));
             writing.clear();
             if lost > 0 {
-                tracing::warn!(lost, "lines about reads were lost: they are not read fast enough");
+                tracing::warn!(lost, "lines of the log were lost: they are not taken fast enough");
             }
+            let mut waiting = self.lock();
+            waiting.written += 1;
+            self.changed.notify_all();
             if closed {
                 return;
             }
+            let open = |waiting: &mut Waiting| !waiting.closed && !waiting.urgent;
+            drop(self.changed.wait_timeout_while(waiting, MOMENT, open));
         }
+    }
+}
+
+impl Inbox {
+    /// Takes a line in, to be written at once if that is urgent.
+    fn put(&self, line: &[u8], urgent: bool) {
+        let mut waiting = self.0.lock();
+        if waiting.bytes.len() + line.len() > MOST {
+            waiting.lost += 1;
+            return;
+        }
+        let first = waiting.bytes.is_empty();
+        waiting.bytes.extend_from_slice(line);
+        waiting.urgent |= urgent;
+        if urgent {
+            self.0.changed.notify_all();
+            self.0.until_written(waiting, GLANCE);
+        } else if first {
+            drop(waiting);
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+/// A line comes whole.
+impl Write for Inbox {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.put(line, true);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// Makes lines of what is told about reads.
 #[derive(Debug)]
-pub(super) struct Reads(Arc<Shared>);
-
-impl Reads {
-    pub(super) fn new(lines: &Lines) -> Self {
-        Self(Arc::clone(&lines.shared))
-    }
-}
+pub(super) struct Reads(pub(super) Inbox);
 
 impl Reads {
     /// Makes a line of what is told about a read.
@@ -120,7 +161,7 @@ impl Reads {
         line.say(format_args!(r#"{{"timestamp":"{now:.6}","level":"{level}","target":"{target}""#));
         event.record(&mut line);
         line.say(format_args!("}}\n"));
-        self.0.put(&line.0);
+        self.0.put(&line.0, false);
     }
 }
 
@@ -164,12 +205,12 @@ mod tests {
     struct Paper(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
@@ -184,7 +225,7 @@ mod tests {
                 self.0.line(event);
             }
         }
-        let logged = tracing_subscriber::registry().with(Only(Reads::new(&lines)));
+        let logged = tracing_subscriber::registry().with(Only(Reads(lines.inbox())));
         tracing::subscriber::with_default(logged, || {
             let nothing: Option<&str> = None;
             tracing::info!(target: trail::TARGET, app = "a\"\n\u{e9}", status = 200_u16, key = nothing, "read");
@@ -209,12 +250,12 @@ mod tests {
     fn who_does_not_read_holds_nobody_up() {
         struct Held(mpsc::Receiver<()>);
         impl Write for Held {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 // Until the other end is gone.
                 self.0.recv().unwrap_err();
                 Ok(bytes.len())
             }
-            fn flush(&mut self) -> std::io::Result<()> {
+            fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }
         }
@@ -222,9 +263,9 @@ mod tests {
         let lines = Lines::new(Held(held));
         let line = vec![b'x'; 1 << 20];
         for _ in 0..100 {
-            lines.shared.put(&line);
+            lines.inbox().put(&line, false);
         }
-        let waiting = lines.shared.lock();
+        let waiting = lines.0.lock();
         assert!(waiting.bytes.len() <= MOST && waiting.lost > 0);
         drop((waiting, hold));
     }
