@@ -48,7 +48,7 @@ const TOWARDS_AZURE: [HeaderName; 10] = [
 ];
 
 /// Fields of an answer that stay with the gateway.
-const NOT_TOWARDS_APP: [HeaderName; 21] = [
+const NOT_TOWARDS_APP: [HeaderName; 22] = [
     // RFC 9110 §7.6.1: these belong to one connection.
     CONNECTION,
     TE,
@@ -75,6 +75,8 @@ const NOT_TOWARDS_APP: [HeaderName; 21] = [
     LIVENESS_DECISION,
     LIVENESS_DIGEST,
     LIVENESS_VERIFY_IMAGE,
+    // What was done of a `Prefer` that Azure never heard.
+    PREFERENCE_APPLIED,
 ];
 
 /// Fields of an answer that belong to one exchange: told to the app whose exchange it was, and to no other. hyper
@@ -93,7 +95,7 @@ const OF_ONE_EXCHANGE: [HeaderName; 9] = [
 
 /// What a session's answer says of its content and its life, which the gateway says itself: it is not the content that Azure sent
 /// any more once a token was blanked.
-const SAID_ANEW: [HeaderName; 8] = [
+const SAID_ANEW: [HeaderName; 11] = [
     ETAG,
     CACHE_CONTROL,
     EXPIRES,
@@ -102,6 +104,9 @@ const SAID_ANEW: [HeaderName; 8] = [
     HeaderName::from_static("content-md5"),
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-range"),
+    HeaderName::from_static("accept-ranges"),
 ];
 
 /// Longest field that Azure is sent for an answer that others are told too, in bytes: no client's is half as long, and Azure might

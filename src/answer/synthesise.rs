@@ -82,10 +82,18 @@ fn about_the_session(call: Call) -> Option<Call> {
     Some(Call { target, ..call })
 }
 
-/// Behind which attempt the page begins. Azure refuses what is no number too.
+/// Behind which attempt the page begins; 0 is the first page. Azure refuses what is no number too.
 fn start(page: &Page) -> Result<Option<i64>, Error> {
-    let start = page.start.as_deref().filter(|start| !start.is_empty());
-    start.map(|start| start.parse().map_err(|_| NO_ATTEMPT)).transpose()
+    let Some(start) = page.start.as_deref().filter(|start| !matches!(*start, "" | "0")) else {
+        return Ok(None);
+    };
+    let digits = start.strip_prefix('-').unwrap_or(start);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(NO_ATTEMPT);
+    }
+    // What is larger than any number of an attempt lies behind all of them.
+    let farthest = if digits.len() < start.len() { i64::MIN } else { i64::MAX };
+    Ok(Some(start.parse().unwrap_or(farthest)))
 }
 
 impl Investigator {
@@ -164,4 +172,28 @@ impl Made<'_> {
 
 fn list(entries: impl Iterator<Item = impl Serialize>) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&entries.collect::<Vec<_>>()).map_err(|_| Error::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_behind_a_number() {
+        let start = |text: &str| start(&Page { start: Some(text.into()), top: None });
+        for (text, expected) in [
+            ("", None),
+            ("0", None),
+            ("1", Some(1)),
+            ("007", Some(7)),
+            ("-1", Some(-1)),
+            ("9223372036854775808", Some(i64::MAX)),
+            ("-9223372036854775809", Some(i64::MIN)),
+        ] {
+            assert_eq!(start(text), Ok(expected), "{text}");
+        }
+        for odd in ["x", "+1", "-", "1.5", " 1", "--1"] {
+            assert_eq!(start(odd), Err(NO_ATTEMPT), "{odd}");
+        }
+    }
 }

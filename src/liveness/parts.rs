@@ -104,7 +104,8 @@ impl<'a> Came<'a> {
 
 /// The id of a picture, if that is what a member gives.
 pub(super) fn image(id: Option<&RawValue>) -> Option<Box<str>> {
-    id.and_then(|id| serde_json::from_str(id.get()).ok())
+    let id: Option<Box<str>> = id.and_then(|id| serde_json::from_str(id.get()).ok());
+    id.filter(|id| !id.is_empty())
 }
 
 /// What a member gives. The previews' description requires a digest of every entry, so that one that is empty is none.

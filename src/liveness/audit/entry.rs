@@ -134,7 +134,7 @@ impl<'a, B: Answered<'a>> View<'a, B> {
             status,
             service,
             agent: self.request.and_then(|request| request.0.user_agent),
-            image: self.session_image_id,
+            image: self.session_image_id.filter(|image| !image.as_str().is_empty()),
             model,
             attempt,
         })

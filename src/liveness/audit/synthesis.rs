@@ -120,7 +120,9 @@ impl<'a> Attempts<'a> {
                 status: None,
                 service: None,
                 agent: None,
-                image: image.and_then(|image| serde_json::from_str::<Text<'a>>(image.get()).ok()),
+                image: image
+                    .and_then(|image| serde_json::from_str::<Text<'a>>(image.get()).ok())
+                    .filter(|image| !image.as_str().is_empty()),
                 model: None,
                 attempt,
             }

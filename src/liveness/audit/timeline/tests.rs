@@ -181,6 +181,7 @@ fn digests_and_pictures_that_come_again() {
     let places = timeline(&twice, Reach::WHOLE).places;
     let reused: Vec<_> = places.iter().map(|place| place.signals.iter().count()).collect();
     assert_eq!(reused, [0, 1, 0, 1], "an entry that is there twice is one");
+    assert_eq!(of(&[image(""), image("")], Reach::WHOLE), [vec![], vec![]], "no pictures at all");
     let odd = || r#","digest":"none""#.to_owned();
     assert_eq!(of(&[odd(), odd()], Reach::WHOLE), [vec![], vec![]], "no digests at all");
     let unordered = list(&[("2", "", &digest('a')), ("1", "", &digest('a'))]);
