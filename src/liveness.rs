@@ -8,6 +8,8 @@ pub mod audit;
 pub mod decision;
 pub mod digest;
 pub mod json;
+#[cfg(test)]
+mod mutation;
 pub mod operation;
 mod parts;
 pub mod resource;

@@ -5,13 +5,12 @@
 
 mod entries;
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
 
 pub(super) use self::entries::Seen;
-use super::gate::{Gate, Thing};
+use super::gate::{self, Gate, Thing};
 use super::key::SessionKey;
 use super::reused::Reused;
 use crate::liveness::Family;
@@ -142,7 +141,7 @@ impl Counted {
 
     /// What is odd about an attempt that is seen for the first time.
     fn oddities(&self, session: &SessionKey, attempt: &Attempt) -> Signals {
-        let mut odd = self.reused.see(session, attempt.proof.digest, attempt.image.as_deref());
+        let mut odd = self.reuse(session, attempt);
         let listed = attempt.entry.and_then(|id| self.listed(session, id));
         let differs = listed.is_some_and(|listed| listed != entries::shown(attempt));
         odd.add(Signal::ResultMismatch, differs);
@@ -271,10 +270,7 @@ impl Counted {
 
 /// What of an attempt must never change.
 fn mark(attempt: &Attempt) -> u32 {
-    let mut hash = DefaultHasher::new();
-    (&attempt.outcome, attempt.identical).hash(&mut hash);
-    let [.., a, b, c, d] = hash.finish().to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
+    gate::mark(&(&attempt.outcome, attempt.identical))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Remembers what was seen, so that it is counted once in its life, however often it is asked about.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntCounterVec;
@@ -11,6 +12,7 @@ use crate::liveness::audit::signal::Signal;
 use crate::liveness::digest::Digest;
 use crate::liveness::verdict::{Given, Likeness, Proof, Verdict};
 use crate::liveness::{Family, Operation};
+use crate::metrics::start_evictions;
 use crate::moment::Moment;
 
 /// Seconds that something is remembered from when it was first seen: as long as Azure has a session's data.
@@ -65,10 +67,7 @@ impl Gate {
     /// For so many things.
     pub(super) fn new(most: usize, evictions: &IntCounterVec) -> Self {
         let (most, evictions) = (most.div_ceil(PARTS), evictions.clone());
-        // Whoever is to be woken by their growing must see them stand at 0.
-        for cause in ["expired", "size"] {
-            drop(evictions.with_label_values(&[cause]));
-        }
+        start_evictions(&evictions);
         Self { parts: Default::default(), most, start: Moment::now(), evictions }
     }
 
@@ -136,6 +135,14 @@ impl Part {
             self.marks.remove(&key);
         }
     }
+}
+
+/// The mark of what must not change: few bits of a hash, to be noted beside a thing.
+pub(super) fn mark(what: &impl Hash) -> u32 {
+    let mut hash = DefaultHasher::new();
+    what.hash(&mut hash);
+    let [.., a, b, c, d] = hash.finish().to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// 128 bits of a hash: ids come from outside, and nobody should be able to make two of them meet.

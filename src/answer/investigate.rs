@@ -16,7 +16,7 @@ use crate::liveness::audit::signal::{Signal, Signals};
 use crate::liveness::audit::timeline::{Reach, Timeline};
 use crate::liveness::digest::Digest;
 use crate::liveness::session;
-use crate::liveness::verdict::{Evidence, Given, Mode};
+use crate::liveness::verdict::{Given, Mode};
 use crate::metrics::Metrics;
 
 /// One who knows what the gateway knows of the sessions of an upstream.
@@ -78,7 +78,7 @@ impl Investigator {
         let mut findings = self.found(session, entries, Reach::WHOLE, app);
         for (entry, finding) in entries.iter().zip(&mut findings.each) {
             let odd = &mut finding.place.signals;
-            odd.merge(self.lasting.counted.reuse(session, entry));
+            odd.merge(self.lasting.counted.reuse(session, &entry.attempt));
             let changed = self.lasting.counted.has_changed(session, &entry.attempt);
             odd.add(Signal::ResultMismatch, changed);
         }
@@ -106,9 +106,8 @@ impl Investigator {
         let picture = self.lasting.memory.picture(session);
         let finding = |(entry, place): (&Entry<'_>, _)| {
             let proof = entry.attempt.proof;
-            let evidence = Evidence::Decided { deciding: proof, others: Box::default() };
             let digest = verdict(&claims, proof.digest, equals(entry), any, reach);
-            Finding { place, digest, picture: evidence.compare(picture), agrees: None }
+            Finding { place, digest, picture: proof.compare(picture), agrees: None }
         };
         Findings { each: entries.iter().zip(places).map(finding).collect(), of }
     }

@@ -13,6 +13,7 @@ use prometheus::IntCounterVec;
 use crate::liveness::SessionId;
 use crate::liveness::digest::Digest;
 use crate::liveness::verdict::Given;
+use crate::metrics::start_evictions;
 use crate::moment::Moment;
 
 /// Azure deletes a session's data after 48 hours; what was reported of it is of no use beyond.
@@ -65,10 +66,7 @@ struct Place {
 impl Reported {
     /// None yet.
     pub fn new(evictions: &IntCounterVec) -> Self {
-        // Whoever is to be woken by their growing must see them stand at 0.
-        for cause in ["expired", "size"] {
-            drop(evictions.with_label_values(&[cause]));
-        }
+        start_evictions(evictions);
         let evictions = evictions.clone();
         let (hash, any) = (RandomState::new(), AtomicBool::new(false));
         Self { parts: Default::default(), hash, any, evictions }

@@ -2,12 +2,10 @@
 //!
 //! The session that was seen first is the one that it is remembered for.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use prometheus::IntCounterVec;
 use sha2::{Digest as _, Sha256};
 
-use super::gate::{Gate, Key};
+use super::gate::{self, Gate, Key};
 use super::key::SessionKey;
 use crate::liveness::audit::signal::{Signal, Signals};
 use crate::liveness::verdict::Given;
@@ -28,10 +26,7 @@ impl Reused {
     /// Notes what was seen of a session, and tells what was seen of another one before.
     pub(super) fn see(&self, session: &SessionKey, digest: Given, image: Option<&str>) -> Signals {
         let mut signals = Signals::default();
-        let mut hash = DefaultHasher::new();
-        session.hash(&mut hash);
-        let [.., a, b, c, d] = hash.finish().to_be_bytes();
-        let mark = u32::from_be_bytes([a, b, c, d]);
+        let mark = gate::mark(session);
         let elsewhere = |key| self.0.put(key, mark).is_some_and(|before| before != mark);
         if let Given::Digest(digest) = digest {
             signals.add(Signal::DigestReuse, elsewhere(key(b"digest", digest.bytes())));

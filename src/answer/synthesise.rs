@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
-use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use serde::Serialize;
 use tower::layer::layer_fn;
@@ -15,18 +15,17 @@ use tower::{Layer, Service};
 use super::enrich::Asked;
 use super::investigate::{Findings, Investigator};
 use super::recall::{How, Told};
-use super::tell::{status, word};
+use super::tell::word;
 use crate::body::Body;
 use crate::call::{Call, Page, Reply, Target};
 use crate::error::{Defect, Error};
-use crate::headers::{CACHE_STATUS, LIVENESS_DECISION};
+use crate::headers::LIVENESS_DECISION;
 use crate::liveness::audit::Entry;
 use crate::liveness::audit::finding::{Mark, Member, Source};
-use crate::liveness::audit::synthesis::Attempts;
+use crate::liveness::audit::synthesis::{self, Attempts};
 use crate::liveness::resource::Kind;
 use crate::liveness::session::{Standing, read};
 use crate::liveness::{Resource, Route};
-use crate::moment::Moment;
 
 const NO_ATTEMPT: Error = Error::BadQuery("'start' is invalid: it is the id of an entry.");
 const NO_SESSION: Error = Error::UpstreamInvalidResponse(Defect::NoSession);
@@ -110,7 +109,7 @@ impl Investigator {
                 let attempts = Attempts::of(&body).ok_or(NO_SESSION)?;
                 let model = facts.model_version.clone();
                 let of = facts.count;
-                let entries = attempts.entries(facts);
+                let entries = synthesis::entries(facts);
                 let findings = self.of_made(&asked.session, &entries, &asked.app);
                 let fetched = self.fetched(answer.fetched.wall(), &headers)?;
                 let model = model.as_deref();
@@ -125,11 +124,7 @@ impl Investigator {
                 body.into()
             }
         };
-        let age = Moment::now().since(answer.fetched).as_secs();
-        if !matches!(how, How::Asked { .. }) || age > 0 {
-            headers.insert(AGE, HeaderValue::from(age));
-        }
-        headers.append(CACHE_STATUS, status(*how));
+        told.come_by(&mut headers);
         let mut reply = Response::new(Body::from(body));
         *reply.status_mut() = answer.status;
         *reply.headers_mut() = headers;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::TryFutureExt as _;
 use futures_util::future::MapOk;
 use http::header::{AGE, CACHE_CONTROL, ETAG, VARY};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
@@ -59,7 +59,8 @@ where
 }
 
 fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
-    let Judged { told: Told { answer, how, waited, question: _ }, digest, picture } = judged;
+    let Judged { told, digest, picture } = judged;
+    let Told { answer, how, waited, question: _ } = told;
     let asked = matches!(how, How::Asked { .. });
     let has = |session: &Session| wishes.has(session.etag.as_bytes());
     let unchanged = answer.session.as_ref().is_some_and(has);
@@ -81,12 +82,7 @@ fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
     fields.extend(digest.map(|digest| (LIVENESS_DIGEST, verdict_value(digest))));
     let likeness = |likeness: Likeness| HeaderValue::from_static(likeness.told());
     fields.extend(picture.map(|picture| (LIVENESS_VERIFY_IMAGE, likeness(picture))));
-    // RFC 9111 §5.1: the field says that the answer was not made for this request, or that it was held.
-    let age = Moment::now().since(answer.fetched).as_secs();
-    if !asked || age > 0 {
-        fields.insert(AGE, HeaderValue::from(age));
-    }
-    fields.append(CACHE_STATUS, status(*how));
+    told.come_by(&mut fields);
     if let Some(wait) = wishes.wait.filter(|_| *waited && answer.session.is_some()) {
         let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
         fields.extend(applied.map(|applied| (PREFERENCE_APPLIED, applied)));
@@ -98,8 +94,20 @@ fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
     Reply { answer: reply, cache: word(*how) }
 }
 
+impl Told {
+    /// Says in an answer's fields how it was come by.
+    pub(super) fn come_by(&self, fields: &mut HeaderMap) {
+        // RFC 9111 §5.1: the field says that the answer was not made for this request, or that it was held.
+        let age = Moment::now().since(self.answer.fetched).as_secs();
+        if !matches!(self.how, How::Asked { .. }) || age > 0 {
+            fields.insert(AGE, HeaderValue::from(age));
+        }
+        fields.append(CACHE_STATUS, status(self.how));
+    }
+}
+
 /// RFC 9211 §2. What is kept counts as stored; what is only shared for a moment does not.
-pub(super) fn status(how: How) -> HeaderValue {
+fn status(how: How) -> HeaderValue {
     HeaderValue::from_static(match how {
         How::Hit(left) => return hit(left),
         How::Shared => "livegate; hit; ttl=0",

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use super::decision::Outcome;
 use super::json::{Object, Text};
-use super::verdict::Given;
+use super::session::Attempt;
+use super::verdict::{Given, Proof};
 
 /// From this status on the device was answered with an error.
 const REFUSED: u16 = 400;
@@ -100,12 +101,38 @@ impl<'a> Came<'a> {
         let verify = content.verify_result.filter(|_| !failed).unwrap_or_default().0;
         Some(Self { outcome, verify, model: content.model_version_used })
     }
+
+    /// The attempt that it was, by what else its entry tells, and the model that looked at it.
+    pub(super) fn attempt(self, told: &Told<'_>) -> (Attempt, Option<Text<'a>>) {
+        let Self { outcome, verify, model } = self;
+        let attempt = Attempt {
+            entry: told.id,
+            outcome,
+            identical: verify.is_identical,
+            confidence: verify.match_confidence.map(|confidence| confidence.0),
+            abuse: false,
+            image: told.image.filter(|image| !image.is_empty()).map(Into::into),
+            proof: Proof {
+                attempt: None,
+                digest: given(told.digest),
+                picture: given(told.verify_image_hash),
+            },
+        };
+        (attempt, model)
+    }
 }
 
-/// The id of a picture, if that is what a member gives.
-pub(super) fn image(id: Option<&RawValue>) -> Option<Box<str>> {
-    let id: Option<Box<str>> = id.and_then(|id| serde_json::from_str(id.get()).ok());
-    id.filter(|id| !id.is_empty())
+/// What an entry tells beside what the device was answered.
+pub(super) struct Told<'a> {
+    pub(super) id: Option<i64>,
+    pub(super) digest: Option<&'a Text<'a>>,
+    pub(super) verify_image_hash: Option<&'a Text<'a>>,
+    pub(super) image: Option<&'a str>,
+}
+
+/// A text, if that is what a member gives. It decides nothing, so that whatever else it is passes.
+pub(super) fn text(value: Option<&RawValue>) -> Option<Text<'_>> {
+    value.and_then(|value| serde_json::from_str(value.get()).ok())
 }
 
 /// What a member gives. The previews' description requires a digest of every entry, so that one that is empty is none.

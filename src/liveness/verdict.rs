@@ -139,7 +139,14 @@ impl Evidence {
 
     /// Compares the hash of a picture; `None` where none is expected.
     pub fn compare(&self, claim: Given) -> Option<Likeness> {
-        let told = self.deciding().map(|deciding| deciding.picture).unwrap_or_default();
+        self.deciding().copied().unwrap_or_default().compare(claim)
+    }
+}
+
+impl Proof {
+    /// Compares the hash of a picture; `None` where none is expected.
+    pub fn compare(&self, claim: Given) -> Option<Likeness> {
+        let told = self.picture;
         match claim {
             Given::Nothing => None,
             Given::Malformed => Some(Likeness::Malformed),

@@ -1,13 +1,16 @@
 //! Counts the entries of Azure's audit lists, each once, and remembers what was odd about them when they were seen first.
 
-use std::hash::{BuildHasher as _, DefaultHasher, Hash, Hasher as _};
+use std::hash::{BuildHasher as _, Hasher as _};
 
-use super::{Counted, SessionKey, Thing, mark};
+use http::StatusCode;
+
+use super::{Counted, SessionKey, Thing, gate, mark};
 use crate::liveness::Family;
 use crate::liveness::audit::Entry;
 use crate::liveness::audit::signal::{Signal, Signals};
 use crate::liveness::session::Attempt;
 use crate::liveness::verdict::Given;
+use crate::metrics;
 
 /// The bits of an entry's mark that tell what was odd about it.
 const FLAGS: [(Signal, u32); 3] =
@@ -26,13 +29,13 @@ impl Counted {
     /// Counts an entry, and tells what is odd about it beside what was seen before.
     pub(in crate::answer) fn entry(&self, session: &SessionKey, entry: &Entry<'_>) -> Signals {
         let Some(id) = entry.id else {
-            return self.reuse(session, entry);
+            return self.reuse(session, &entry.attempt);
         };
         let thing = Thing::Entry(id);
-        let image = entry.image.as_ref().map(|image| image.as_str());
-        let now = shown(&entry.attempt) | (hash(&image) & IMAGE);
+        let image = gate::mark(&entry.attempt.image.as_deref());
+        let now = shown(&entry.attempt) | (image & IMAGE);
         let Some(before) = self.seen.mark(session, thing) else {
-            let mut odd = self.reuse(session, entry);
+            let mut odd = self.reuse(session, &entry.attempt);
             odd.add(Signal::ResultMismatch, self.session_differs(session, &entry.attempt));
             let has = |(signal, _): &&(Signal, u32)| odd.iter().any(|is| is == *signal);
             let flags: u32 = FLAGS.iter().filter(has).map(|(_, flag)| flag).sum();
@@ -47,15 +50,14 @@ impl Counted {
         }
         odd.add(Signal::ResultMismatch, before & SHOWN != now & SHOWN);
         if before & (SHOWN | IMAGE) != now {
-            odd.merge(self.reuse(session, entry));
+            odd.merge(self.reuse(session, &entry.attempt));
         }
         odd
     }
 
     /// Whether its digest or its picture was seen in another session.
-    pub(in crate::answer) fn reuse(&self, session: &SessionKey, entry: &Entry<'_>) -> Signals {
-        let image = entry.image.as_ref().map(|image| image.as_str());
-        self.reused.see(session, entry.attempt.proof.digest, image)
+    pub(in crate::answer) fn reuse(&self, session: &SessionKey, attempt: &Attempt) -> Signals {
+        self.reused.see(session, attempt.proof.digest, attempt.image.as_deref())
     }
 
     /// An answer about a list by all its bytes, and by what else makes a difference to what is found. The hash's key is random, and
@@ -117,24 +119,11 @@ pub(super) fn shown(attempt: &Attempt) -> u32 {
         Given::Malformed => Some([0; 32]),
         Given::Digest(digest) => Some(*digest.bytes()),
     };
-    hash(&(&attempt.outcome, attempt.identical, digest)) & SHOWN
-}
-
-fn hash(what: &impl Hash) -> u32 {
-    let mut hash = DefaultHasher::new();
-    what.hash(&mut hash);
-    let [.., a, b, c, d] = hash.finish().to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
+    gate::mark(&(&attempt.outcome, attempt.identical, digest)) & SHOWN
 }
 
 /// The class of the status that a device was answered with, as a label.
-const fn class(status: Option<u16>) -> &'static str {
-    match status {
-        Some(100..=199) => "1xx",
-        Some(200..=299) => "2xx",
-        Some(300..=399) => "3xx",
-        Some(400..=499) => "4xx",
-        Some(500..=599) => "5xx",
-        _ => "other",
-    }
+fn class(status: Option<u16>) -> &'static str {
+    let known = status.filter(|status| *status < 600);
+    known.and_then(|status| StatusCode::from_u16(status).ok()).map_or("other", metrics::class)
 }

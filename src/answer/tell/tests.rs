@@ -29,7 +29,7 @@ fn told(status: u16, body: &'static str, how: How) -> Judged {
 }
 
 fn wishes(fields: &[(&'static str, &str)]) -> Wishes {
-    let mut headers = http::HeaderMap::new();
+    let mut headers = HeaderMap::new();
     for (name, value) in fields {
         headers.insert(*name, value.parse().unwrap());
     }

@@ -7,9 +7,8 @@ use serde_json::value::RawValue;
 
 use super::Unreadable;
 use crate::liveness::json::{Object, Text};
-use crate::liveness::parts::{Answered, Came, Content, given};
+use crate::liveness::parts::{Answered, Came, Content, Told};
 use crate::liveness::session::Attempt;
-use crate::liveness::verdict::Proof;
 
 /// What an entry says.
 #[derive(Debug)]
@@ -24,8 +23,6 @@ pub struct Entry<'a> {
     pub service: Option<u64>,
     /// The device's user agent.
     pub agent: Option<Text<'a>>,
-    /// The id of the picture that was kept of it.
-    pub image: Option<Text<'a>>,
     /// The model that looked at it.
     pub model: Option<Text<'a>>,
     /// What came of it.
@@ -113,28 +110,18 @@ impl<'a, B: Answered<'a>> View<'a, B> {
             (response.body, response.status_code, response.latency_in_milliseconds)
         });
         let came = Came::of(status, body).ok_or(Unreadable::BadEntry)?;
-        let Came { outcome, verify, model } = came;
-        let attempt = Attempt {
-            entry: self.id,
-            outcome,
-            identical: verify.is_identical,
-            confidence: verify.match_confidence.map(|confidence| confidence.0),
-            abuse: false,
-            // It is told of the entry, where it lies.
-            image: None,
-            proof: Proof {
-                attempt: None,
-                digest: given(self.digest.as_ref()),
-                picture: given(self.verify_image_hash.as_ref()),
-            },
-        };
+        let (attempt, model) = came.attempt(&Told {
+            id: self.id,
+            digest: self.digest.as_ref(),
+            verify_image_hash: self.verify_image_hash.as_ref(),
+            image: self.session_image_id.as_ref().map(Text::as_str),
+        });
         Ok(Entry {
             id: self.id,
             received: self.received_date_time.and_then(|text| text.as_str().parse().ok()),
             status,
             service,
             agent: self.request.and_then(|request| request.0.user_agent),
-            image: self.session_image_id.filter(|image| !image.as_str().is_empty()),
             model,
             attempt,
         })

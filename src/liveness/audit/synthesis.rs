@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Entry;
-use crate::liveness::json::{List, Object, Text};
-use crate::liveness::session::Facts;
+use crate::liveness::json::{List, Object};
+use crate::liveness::session::{Attempt, Facts};
 
 /// What a session says, raw. It has been read as a session before, so that whatever is odd here is only left out.
 #[derive(Debug, Deserialize)]
@@ -99,6 +99,20 @@ pub struct Attempts<'a> {
     views: HashMap<Option<u64>, AttemptView<'a>>,
 }
 
+/// A session's attempts that have ended, as entries, ascending.
+pub fn entries(facts: Facts) -> Vec<Entry<'static>> {
+    let entry = |attempt: Attempt| Entry {
+        id: attempt.proof.attempt.and_then(|number| i64::try_from(number).ok()),
+        received: None,
+        status: None,
+        service: None,
+        agent: None,
+        model: None,
+        attempt,
+    };
+    facts.attempts.into_iter().map(entry).collect()
+}
+
 impl<'a> Attempts<'a> {
     /// Of a session's content.
     pub fn of(body: &'a [u8]) -> Option<Self> {
@@ -109,39 +123,18 @@ impl<'a> Attempts<'a> {
         Some(Self { session_id: session.session_id, views })
     }
 
-    /// The session's attempts that have ended, as entries, ascending.
-    pub fn entries(&self, facts: Facts) -> Vec<Entry<'a>> {
-        let entry = |attempt: crate::liveness::session::Attempt| {
-            let number = attempt.proof.attempt;
-            let image = self.told(number).session_image_id;
-            Entry {
-                id: number.and_then(|number| i64::try_from(number).ok()),
-                received: None,
-                status: None,
-                service: None,
-                agent: None,
-                image: image
-                    .and_then(|image| serde_json::from_str::<Text<'a>>(image.get()).ok())
-                    .filter(|image| !image.as_str().is_empty()),
-                model: None,
-                attempt,
-            }
-        };
-        facts.attempts.into_iter().map(entry).collect()
-    }
-
     /// The entry of an attempt, with the gateway's member.
     pub fn made<G>(&self, attempt: Option<u64>, gateway: G) -> Made<'a, G> {
         let error = self.views.get(&attempt).and_then(|view| view.error);
-        let Told { liveness_decision, targets, verify_result, .. } = self.told(attempt);
-        let Told { digest, session_image_id, verify_image_hash, .. } = self.told(attempt);
+        let told = self.told(attempt);
+        let Told { liveness_decision, targets, verify_result, .. } = told;
         Made {
             id: attempt,
             session_id: self.session_id,
             response: Response { body: Body { liveness_decision, targets, verify_result, error } },
-            digest,
-            session_image_id,
-            verify_image_hash,
+            digest: told.digest,
+            session_image_id: told.session_image_id,
+            verify_image_hash: told.verify_image_hash,
             gateway,
         }
     }

@@ -87,7 +87,7 @@ impl Timeline {
             _ => None,
         });
         again(&mut by_id, Signal::ImageReuse, |entry| {
-            entry.image.as_ref().map(|image| image.as_str().as_bytes())
+            entry.attempt.image.as_deref().map(str::as_bytes)
         });
         Self { places, of }
     }

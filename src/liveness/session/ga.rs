@@ -7,7 +7,7 @@ use super::{Attempt, End, Facts, Standing};
 use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
 use crate::liveness::json::{List, Object, Text};
-use crate::liveness::parts::{Failure, Verify, given, image};
+use crate::liveness::parts::{Failure, Verify, given, text};
 use crate::liveness::verdict::Proof;
 
 #[derive(Deserialize)]
@@ -150,6 +150,8 @@ impl AttemptView<'_> {
         };
         let verify = result.and_then(|result| result.verify_result.as_ref()).filter(|_| !failed);
         let id = self.id();
+        let image = text(result.and_then(|result| result.session_image_id));
+        let image = image.as_ref().map(Text::as_str);
         let abuse = self.abuse_monitoring_result.as_ref();
         Attempt {
             entry: None,
@@ -157,7 +159,7 @@ impl AttemptView<'_> {
             identical: verify.and_then(|verify| verify.is_identical),
             confidence: verify.and_then(|verify| verify.match_confidence).map(|it| it.0),
             abuse: abuse.and_then(|abuse| abuse.is_abuse_detected).unwrap_or_default(),
-            image: result.and_then(|result| image(result.session_image_id)),
+            image: image.filter(|image| !image.is_empty()).map(Into::into),
             proof: Proof {
                 attempt: id,
                 digest: given(result.and_then(|result| result.digest.as_ref())),

@@ -7,8 +7,7 @@ use super::{Attempt, End, Facts, Standing};
 use crate::liveness::Family;
 use crate::liveness::decision::Outcome;
 use crate::liveness::json::{Object, Text};
-use crate::liveness::parts::{Came, given, image};
-use crate::liveness::verdict::Proof;
+use crate::liveness::parts::{Came, Told, text};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,20 +93,13 @@ impl<'a> Entry<'a> {
     fn read(self) -> Option<(Attempt, Option<String>)> {
         let status = self.response.as_ref().and_then(|response| response.status_code);
         let body = self.response.and_then(|response| response.0.body);
-        let Came { outcome, verify, model } = Came::of(status, body)?;
-        let attempt = Attempt {
-            entry: self.id,
-            outcome,
-            identical: verify.is_identical,
-            confidence: verify.match_confidence.map(|confidence| confidence.0),
-            abuse: false,
-            image: image(self.session_image_id),
-            proof: Proof {
-                attempt: None,
-                digest: given(self.digest.as_ref()),
-                picture: given(self.verify_image_hash.as_ref()),
-            },
-        };
+        let image = text(self.session_image_id);
+        let (attempt, model) = Came::of(status, body)?.attempt(&Told {
+            id: self.id,
+            digest: self.digest.as_ref(),
+            verify_image_hash: self.verify_image_hash.as_ref(),
+            image: image.as_ref().map(Text::as_str),
+        });
         Some((attempt, model.map(Text::into_string)))
     }
 }

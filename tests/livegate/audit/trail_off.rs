@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 
@@ -12,7 +12,26 @@ use crate::support::http::Request;
 use crate::support::wait;
 
 /// A second gateway of the same configuration; killed when dropped.
-struct Second(Child);
+pub(super) struct Second(pub(super) Child);
+
+impl Second {
+    /// Its log goes there, by this `RUST_LOG` if there is one.
+    pub(super) fn start(stage: &Stage, filter: Option<&str>, log: Stdio) -> Self {
+        let config = stage.gateway.scratch.path("livegate.toml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_livegate"));
+        command.args(["serve".as_ref(), "--config".as_ref(), config.as_os_str()]);
+        command.env_remove("RUST_LOG").envs(filter.map(|filter| ("RUST_LOG", filter)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Self(command.spawn().unwrap())
+    }
+
+    /// Tells it to stop. How it ended, if it did.
+    pub(super) fn stop(&mut self) -> Option<ExitStatus> {
+        let sent = Command::new("kill").arg("-TERM").arg(self.0.id().to_string()).status();
+        assert!(sent.unwrap().success());
+        wait::until(|| self.0.try_wait().unwrap())
+    }
+}
 
 impl Drop for Second {
     fn drop(&mut self) {
@@ -24,16 +43,9 @@ impl Drop for Second {
 
 /// What a gateway with this `RUST_LOG` wrote, until it had answered a read and stopped.
 fn log(stage: &Stage, filter: &str) -> Vec<Value> {
-    let scratch = &stage.gateway.scratch;
-    let printed = scratch.path("second.err");
-    let command = Command::new(env!("CARGO_BIN_EXE_livegate"))
-        .args(["serve".as_ref(), "--config".as_ref(), scratch.path("livegate.toml").as_os_str()])
-        .env("RUST_LOG", filter)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(File::create(&printed).unwrap())
-        .spawn();
-    let mut second = Second(command.unwrap());
+    let printed = stage.gateway.scratch.path("second.err");
+    let log = File::create(&printed).unwrap();
+    let mut second = Second::start(stage, Some(filter), log.into());
     let lines = || -> Vec<Value> {
         let text = fs::read_to_string(&printed).unwrap();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -54,10 +66,7 @@ fn log(stage: &Stage, filter: &str) -> Vec<Value> {
         (answer.status == 404).then_some(())
     });
     assert!(answered.is_some());
-    let sent = Command::new("kill").arg("-TERM").arg(second.0.id().to_string()).status();
-    assert!(sent.unwrap().success());
-    let ended = wait::until(|| second.0.try_wait().unwrap());
-    assert!(ended.is_some_and(|status| status.success()));
+    assert!(second.stop().is_some_and(|status| status.success()));
     lines()
 }
 

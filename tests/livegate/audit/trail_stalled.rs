@@ -2,14 +2,14 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
+use super::trail_off::Second;
 use crate::memory::stage::{Stage, session};
 use crate::support::gateway::TOKEN;
 use crate::support::http::Request;
-use crate::support::wait;
 
 /// More lines than a pipe holds, which is 64 KiB.
 const READS: usize = 500;
@@ -17,17 +17,9 @@ const READS: usize = 500;
 #[test]
 fn a_log_that_nobody_takes_holds_nobody_up() {
     let stage = Stage::set();
-    let config = stage.gateway.scratch.path("livegate.toml");
-    let mut second = Command::new(env!("CARGO_BIN_EXE_livegate"))
-        .args(["serve".as_ref(), "--config".as_ref(), config.as_os_str()])
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut second = Second::start(&stage, None, Stdio::piped());
     // It is read no further than to the address, and not closed.
-    let mut log = BufReader::new(second.stderr.take().unwrap()).lines();
+    let mut log = BufReader::new(second.0.stderr.take().unwrap()).lines();
     let public = log.find_map(|line| {
         let line: Value = serde_json::from_str(&line.unwrap()).ok()?;
         let meant = line["message"] == "listening" && line["listener"] == "public";
@@ -37,9 +29,7 @@ fn a_log_that_nobody_takes_holds_nobody_up() {
         let answer = Request::get(&session("abc")).key(TOKEN).send(public.unwrap());
         assert_eq!(answer.status, 404);
     }
-    let sent = Command::new("kill").arg("-TERM").arg(second.id().to_string()).status();
-    assert!(sent.unwrap().success());
-    let ended = wait::until(|| second.try_wait().unwrap());
-    drop((second.kill(), log));
+    let ended = second.stop();
+    drop(log);
     assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
 }

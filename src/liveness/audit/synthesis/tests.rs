@@ -7,7 +7,7 @@ use crate::liveness::session::read;
 fn made(session: &str) -> Vec<String> {
     let (facts, body) = read(Family::Ga, Bytes::copy_from_slice(session.as_bytes()));
     let attempts = Attempts::of(&body).unwrap();
-    let entries = attempts.entries(facts);
+    let entries = entries(facts);
     let made = entries.iter().map(|entry| attempts.made(entry.attempt.proof.attempt, "here"));
     made.map(|made| serde_json::to_string(&made).unwrap()).collect()
 }
