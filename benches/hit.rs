@@ -6,6 +6,7 @@ use divan::{Bencher, black_box};
 use http::Request;
 use livegate::answer::key::Question;
 use livegate::answer::memory::Memory;
+use livegate::azure::reread::Reread;
 use livegate::body::Body;
 use livegate::config;
 use livegate::liveness::Resource;
@@ -95,5 +96,5 @@ fn state() -> State {
     let loaded = config::load(&path);
     let config = loaded.config.expect("a configuration");
     let metrics = Arc::new(Metrics::new().expect("metrics"));
-    State::new(config, loaded.watched, Vec::new(), metrics).expect("a gateway")
+    State::new(config, loaded.watched, Vec::new(), metrics, Reread::channel().0).expect("a gateway")
 }

@@ -1,5 +1,6 @@
 //! The admin port: metrics, health, status, and the few things that ops do by hand. Never on the public listener.
 
+mod slot;
 mod status;
 
 use std::convert::Infallible;
@@ -13,12 +14,15 @@ use hyper::service::Service;
 
 use crate::body::Body;
 use crate::liveness::SessionId;
-use crate::state::State;
+use crate::state::{Reason, State};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The text format that Prometheus reads.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All that there is.
+const PAGES: &str = "/, /metrics, /livez, /readyz, /status, POST /reload, POST /cache/purge and POST /keys/{upstream}/use";
 
 /// Serves the admin port.
 #[derive(Debug, Clone)]
@@ -45,7 +49,7 @@ async fn guarded(state: &State, request: &Request<Incoming>) -> Response<Body> {
 }
 
 async fn answer(state: &State, method: &Method, path: &str, query: Option<&str>) -> Response<Body> {
-    let acts = matches!(path, "/reload" | "/cache/purge");
+    let acts = matches!(path, "/reload" | "/cache/purge") || slot::upstream(path).is_some();
     let allowed = if acts { Method::POST } else { Method::GET };
     let head = *method == Method::HEAD && allowed == Method::GET;
     if *method != allowed && !head && known(path) {
@@ -64,24 +68,22 @@ async fn answer(state: &State, method: &Method, path: &str, query: Option<&str>)
         },
         "/status" => text(StatusCode::OK, JSON, status::json(state)),
         "/" => text(StatusCode::OK, TEXT, status::text(state)),
-        "/reload" => match state.reload().await {
+        "/reload" => match state.reload(Reason::Admin).await {
             Ok(()) => text(StatusCode::OK, TEXT, "the configuration was loaded again\n".to_owned()),
             Err(mistakes) => text(StatusCode::UNPROCESSABLE_ENTITY, TEXT, format!("{mistakes}\n")),
         },
         "/cache/purge" => purge(state, query.unwrap_or_default()),
-        _ => text(
-            StatusCode::NOT_FOUND,
-            TEXT,
-            "There are /, /metrics, /livez, /readyz, /status, POST /reload and POST /cache/purge.\n"
-                .to_owned(),
-        ),
+        _ => match slot::upstream(path) {
+            Some(upstream) => slot::choose(state, upstream, query.unwrap_or_default()),
+            None => text(StatusCode::NOT_FOUND, TEXT, format!("There are {PAGES}.\n")),
+        },
     };
     if head { answer.map(|_| Body::Empty) } else { answer }
 }
 
 fn known(path: &str) -> bool {
     let pages = ["/", "/metrics", "/livez", "/readyz", "/status", "/reload", "/cache/purge"];
-    pages.contains(&path)
+    pages.contains(&path) || slot::upstream(path).is_some()
 }
 
 fn metrics(state: &State) -> Response<Body> {

@@ -1,10 +1,18 @@
-//! The last room: HTTP with Azure. It holds the keys, the connections and the limits of one Face resource.
+//! The last room: HTTP with Azure. It holds the keys or tokens, the connections and the limits of one Face resource.
 
 pub mod again;
+pub mod authorize;
 pub mod collect;
 pub mod connect;
-pub mod key;
+pub mod credential;
+mod finding;
+pub mod keys;
+mod outcomes;
+pub mod probe;
+pub mod reread;
+mod rest;
 pub mod send;
+pub mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +24,7 @@ use hyper_util::client::legacy::Client;
 use tower::util::BoxCloneSyncService;
 
 use self::connect::Connector;
-use self::key::Keys;
+use self::credential::Credential;
 use crate::body::{Body, Source};
 use crate::call::Ask;
 use crate::config::Upstream;
@@ -29,15 +37,15 @@ pub type Sender = BoxCloneSyncService<Ask, Response<Source>, Error>;
 /// Sends an [`Ask`] and hands back the whole answer.
 pub type Asker = BoxCloneSyncService<Ask, Response<Bytes>, Error>;
 
-/// What lasts of a Face resource while configurations come and go: its connections and its keys.
+/// What lasts of a Face resource while configurations come and go: its connections and what it is shown.
 #[derive(Debug)]
 pub struct Azure {
     /// What its users share.
     pub share: Arc<Share>,
     /// Its name in metrics and logs.
     pub name: Arc<str>,
-    /// Its keys.
-    pub keys: Arc<Keys>,
+    /// What it is shown for authority.
+    pub credential: Credential,
     /// Time from sending a request to the end of a whole answer, or to the head of a streamed one.
     pub timeout: Duration,
     /// Longest answer that is taken, in bytes.
@@ -48,20 +56,24 @@ pub struct Azure {
 }
 
 impl Azure {
-    /// Prepares to talk to a resource with these keys; nothing is connected yet.
+    /// Prepares to talk to a resource and to show it this; nothing is connected yet.
     ///
     /// # Errors
     /// Where no root certificate can be found to trust.
-    pub fn new(upstream: &Upstream, share: Arc<Share>, keys: Arc<Keys>) -> Result<Self, String> {
+    pub fn new(
+        upstream: &Upstream,
+        share: Arc<Share>,
+        credential: Credential,
+    ) -> Result<Self, String> {
         Ok(Self {
             share,
             name: upstream.name.as_str().into(),
-            keys,
+            credential,
             timeout: upstream.timeout,
             max_answer: upstream.max_answer,
             scheme: upstream.scheme.clone(),
             authority: upstream.authority.clone(),
-            client: connect::client(upstream)?,
+            client: connect::client(upstream, upstream.scheme == Scheme::HTTPS)?,
         })
     }
 }

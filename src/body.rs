@@ -1,17 +1,19 @@
 //! The body of a request or an answer, in either direction: nothing, whole, or streamed within bounds.
 
+mod original;
+mod source;
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Sleep, sleep};
 
-use crate::error::{Defect, Error};
-use crate::metrics::UpstreamTry;
+pub use self::original::{Lent, Original};
+pub use self::source::Source;
 
 /// Longest piece of a whole body that is handed over at once, in bytes. Nothing is copied for it, and
 /// whether a reader still takes pieces tells whether it is still there.
@@ -27,6 +29,8 @@ pub enum Body {
     Whole(Bytes),
     /// Passed on frame by frame, as it comes.
     Stream(Box<Stream>),
+    /// One that may be sent once more.
+    Lent(Lent),
 }
 
 /// A body that streams, with a bound on its size and on the time it may take.
@@ -50,6 +54,9 @@ pub enum BodyError {
     /// The connection that it came on failed.
     #[error("the body broke off")]
     Broken(#[source] hyper::Error),
+    /// It is sent somewhere else by now.
+    #[error("the body is sent once more elsewhere")]
+    Superseded,
 }
 
 impl Body {
@@ -71,6 +78,7 @@ impl Body {
             // Nobody can have left yet.
             Self::Whole(bytes) => drop(watcher.send(bytes.clone())),
             Self::Stream(stream) => stream.watcher = Some(watcher),
+            Self::Lent(_) => {}
         }
         seen
     }
@@ -100,6 +108,7 @@ impl HttpBody for Body {
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
             Self::Stream(stream) => stream.poll_frame(cx),
+            Self::Lent(lent) => lent.poll_frame(cx),
         }
     }
 
@@ -108,6 +117,7 @@ impl HttpBody for Body {
             Self::Empty => true,
             Self::Whole(_) => false,
             Self::Stream(stream) => stream.inner.is_end_stream(),
+            Self::Lent(lent) => lent.is_end_stream(),
         }
     }
 
@@ -116,6 +126,7 @@ impl HttpBody for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.inner.size_hint(),
+            Self::Lent(lent) => lent.size_hint(),
         }
     }
 }
@@ -149,58 +160,5 @@ impl Stream {
             }
             None => Err(self.inner.broke(BodyError::TooLarge)),
         }
-    }
-}
-
-/// Where a body comes from: an app, or Azure. One of Azure's ends its try when it is dropped.
-#[derive(Debug)]
-pub struct Source {
-    incoming: Incoming,
-    attempt: Option<UpstreamTry>,
-}
-
-impl Source {
-    /// The content of an app's request.
-    pub const fn app(incoming: Incoming) -> Self {
-        Self { incoming, attempt: None }
-    }
-
-    /// The content of Azure's answer.
-    pub const fn azure(incoming: Incoming, attempt: UpstreamTry) -> Self {
-        Self { incoming, attempt: Some(attempt) }
-    }
-
-    /// An answer that streams has begun already when it breaks: nothing can be said to the app any more
-    /// but by breaking too, so it is counted and logged here.
-    fn broke(&self, error: BodyError) -> BodyError {
-        if let Some(attempt) = &self.attempt {
-            attempt.failed(&match error {
-                BodyError::TooLarge => Error::UpstreamInvalidResponse(Defect::TooLarge),
-                BodyError::TooSlow => Error::UpstreamTimeout,
-                BodyError::Broken(_) => Error::UpstreamInvalidResponse(Defect::Incomplete),
-            });
-            tracing::warn!("an answer that streamed to the app broke off: {error}");
-        }
-        error
-    }
-}
-
-impl HttpBody for Source {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.incoming).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response};
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue, Method, Response};
 
 use crate::body::Body;
 use crate::config::App;
@@ -92,9 +93,20 @@ pub struct Page {
     pub top: Option<u16>,
 }
 
-/// One exchange with Azure, before it has a key and an address.
+/// One exchange with Azure, before it has an address.
 #[derive(Debug)]
 pub struct Ask {
+    /// What is asked.
+    pub head: Arc<Head>,
+    /// What Azure is shown for authority, once it is known.
+    pub authority: Option<(HeaderName, HeaderValue)>,
+    /// The content, of a create.
+    pub body: Body,
+}
+
+/// What is asked of Azure, the same at each try.
+#[derive(Debug)]
+pub struct Head {
     /// The value of the metric label `route`.
     pub label: &'static str,
     /// GET, POST or DELETE.
@@ -103,8 +115,6 @@ pub struct Ask {
     pub path: String,
     /// The headers that may reach Azure.
     pub headers: HeaderMap,
-    /// The content, of a create.
-    pub body: Body,
 }
 
 impl Target {
@@ -163,7 +173,7 @@ impl Call {
             Route::Session => self.heard.towards_azure_for_all(),
             _ => self.heard.towards_azure(),
         };
-        Ask { label: self.target.label(), method, path, headers, body: self.body }
+        Ask::new(Head { label: self.target.label(), method, path, headers }, self.body)
     }
 }
 
@@ -189,17 +199,15 @@ impl Page {
 }
 
 impl Ask {
+    /// Asks so, with nothing to show as yet.
+    pub fn new(head: Head, body: Body) -> Self {
+        Self { head: Arc::new(head), authority: None, body }
+    }
+
     /// The same once more, where it has no content that is spent by now.
     pub fn again(&self) -> Option<Self> {
-        let Self { label, method, path, headers, body } = self;
-        let body = matches!(body, Body::Empty).then_some(Body::Empty)?;
-        Some(Self {
-            label,
-            method: method.clone(),
-            path: path.clone(),
-            headers: headers.clone(),
-            body,
-        })
+        let body = matches!(self.body, Body::Empty).then_some(Body::Empty)?;
+        Some(Self { head: Arc::clone(&self.head), authority: None, body })
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod emulate;
 mod health;
+mod keys;
 mod log;
 mod plain;
 mod serve;
@@ -84,6 +85,18 @@ enum Command {
         /// The app's name.
         name: String,
     },
+    /// Tell the keys of a running gateway: which one serves, and for each whether it is safe to regenerate now.
+    #[command(
+        after_help = "Example: livegate keys --admin http://127.0.0.1:9464\ndocs/KEYS.md tells how keys are rotated."
+    )]
+    Keys {
+        /// The address of its admin port.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9464")]
+        admin: String,
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask a running gateway whether it is ready: 0 if it is, else 1.
     #[command(after_help = "Example: livegate health --admin http://127.0.0.1:9464")]
     Health {
@@ -118,6 +131,7 @@ pub fn run() -> ExitCode {
             emulate::emulate(listen, keys, script.as_deref())
         }
         Command::Token { name } => token::token(&name),
+        Command::Keys { admin, json } => keys::keys(&admin, json),
         Command::Health { admin } => health::health(&admin),
     };
     let (told, status) = match outcome {

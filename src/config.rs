@@ -7,6 +7,7 @@ mod files;
 mod mistake;
 mod reader;
 mod sections;
+mod slot;
 mod tls;
 mod units;
 
@@ -16,15 +17,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use http::uri::{Authority, Scheme};
 use rustls_pki_types::CertificateDer;
 
 pub use self::files::Watched;
 pub use self::mistake::{Mistake, Mistakes};
+pub use self::slot::{Place, Slot, Slots, Unusable, keys_again};
 pub use self::tls::provider;
 use crate::liveness::Route;
 use crate::liveness::verdict::Mode;
-use crate::secret::Secret;
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -116,8 +118,10 @@ pub struct Upstream {
     pub tier: Option<f64>,
     /// Roots trusted beside the system's.
     pub roots: Vec<CertificateDer<'static>>,
-    /// The first key, and the second where one is configured.
-    pub keys: [Option<Slot>; 2],
+    /// What Azure is shown.
+    pub credential: Credential,
+    /// How often a spare key is tried; zero is never.
+    pub probe: Duration,
     /// Time to resolve the name, connect and shake hands.
     pub connect_timeout: Duration,
     /// Time from sending a request to the end of a whole answer, or to the head of a streamed one.
@@ -130,11 +134,47 @@ pub struct Upstream {
     pub http2: bool,
 }
 
-/// One of a resource's two keys. A slot may be empty: the gateway starts, is not ready, and heals when the key appears.
+/// What a resource is shown for authority.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Credential {
+    /// The first key, and the second where one is configured.
+    Keys(Slots),
+    /// A token of Entra's, Azure's directory.
+    Entra(Entra),
+}
+
+/// How a token of Entra's is had. Names are those of Azure's own SDKs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
-    /// The key, or what kept it from being read.
-    pub key: Result<Secret, Mistake>,
+pub struct Entra {
+    /// Who asks for it, and with what.
+    pub identity: Identity,
+    /// What it is to be good for.
+    pub scope: String,
+}
+
+/// Who asks Entra for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// An application that shows what it has at this place.
+    Client {
+        /// Where tokens are given out, up to the directory's own part of the path.
+        authority: Uri,
+        /// The directory.
+        tenant: String,
+        /// The application.
+        client: String,
+        /// Its secret, or a token that somebody else gave out for it.
+        proof: Place,
+        /// Whether it is such a token.
+        federated: bool,
+    },
+    /// The machine that this runs on.
+    Managed {
+        /// Which of the machine's identities, if not its own.
+        client: Option<String>,
+        /// Where to ask, if not where the environment says.
+        endpoint: Option<Uri>,
+    },
 }
 
 /// An app that may call.
@@ -175,7 +215,7 @@ impl Default for App {
 #[derive(Debug)]
 pub struct Loaded {
     /// The configuration, or all mistakes at once. A key that cannot be read is not among them, since
-    /// the gateway starts without it: see [`Config::key_mistakes`].
+    /// the gateway starts without it.
     pub config: Result<Config, Mistakes>,
     /// The keys that cannot be read, whether or not the rest is right.
     pub keyless: Vec<Mistake>,
@@ -191,12 +231,4 @@ pub fn load(path: &Path) -> Loaded {
 /// Whether this can be the name of an app or an upstream: 1 to 32 of a-z, 0-9, '-' and '_'.
 pub fn is_name(name: &str) -> bool {
     sections::is_name(name)
-}
-
-impl Config {
-    /// The keys that could not be read.
-    pub fn key_mistakes(&self) -> Vec<Mistake> {
-        let slots = self.upstreams.iter().flat_map(|upstream| upstream.keys.iter().flatten());
-        slots.filter_map(|slot| slot.key.clone().err()).collect()
-    }
 }

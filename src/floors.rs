@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 9] = [
     &["relay"],
     &["fork"],
     &["stack"],
-    &["listen", "admin", "reload", "state"],
+    &["listen", "admin", "reload", "state", "tend"],
     &["gateway"],
     &["cli"],
 ];

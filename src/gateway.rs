@@ -11,11 +11,13 @@ use hyper::body::Incoming;
 use hyper::service::Service as HyperService;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 use tower::util::Oneshot;
 
 use crate::admin::Admin;
+use crate::azure::reread::{Asked, Reread};
 use crate::body::{Body, Source};
 use crate::config::{Config, Server, Watched};
 use crate::listen::{Door, House};
@@ -23,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::reload;
 use crate::stack::Front;
 use crate::state::{State, Way};
+use crate::tend::tend;
 
 /// Most connections to the admin port at a time.
 const ADMIN_PLACES: usize = 64;
@@ -35,6 +38,7 @@ pub struct Gateway {
     server: Server,
     state: Arc<State>,
     hangup: Signal,
+    asked: Asked,
 }
 
 /// What serves requests: whatever way is in force when a request comes in.
@@ -83,9 +87,10 @@ impl Gateway {
         let tls = doors.iter().map(|door| door.tls().cloned());
         let certificates = named.zip(tls).filter_map(|(address, tls)| Some((address, tls?)));
         let certificates = certificates.collect();
-        let state = State::new(config, watched, certificates, Arc::new(metrics));
+        let (reread, asked) = Reread::channel();
+        let state = State::new(config, watched, certificates, Arc::new(metrics), reread);
         let state = state.map_err(|told| vec![told])?;
-        Ok(Self { doors, admin, server, state: Arc::new(state), hangup })
+        Ok(Self { doors, admin, server, state: Arc::new(state), hangup, asked })
     }
 
     /// The public addresses, in the order of the configuration, and whether each has TLS.
@@ -123,8 +128,12 @@ impl Gateway {
             House::new(server, ADMIN_PLACES, refused, never),
             Admin(Arc::clone(&self.state)),
         ));
-        let watching = tokio::spawn(reload::watch(Arc::clone(&self.state), self.hangup));
-        let tending = tokio::spawn(Arc::clone(&self.state.lasting).tend());
+        let watching = reload::watch(Arc::clone(&self.state), self.hangup, self.asked);
+        let watching = tokio::spawn(watching);
+        let tending = [
+            tokio::spawn(Arc::clone(&self.state.lasting).tend()),
+            tokio::spawn(tend(Arc::clone(&self.state))),
+        ];
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
         self.state.drain();
@@ -137,7 +146,7 @@ impl Gateway {
             tracing::warn!("some connections did not finish in time and are closed");
         }
         admin.abort();
-        tending.abort();
+        tending.iter().for_each(JoinHandle::abort);
         tracing::info!("stopped");
         Ok(())
     }

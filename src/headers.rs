@@ -28,7 +28,8 @@ pub const LIVENESS_DIGEST: HeaderName = HeaderName::from_static("liveness-digest
 pub const LIVENESS_VERIFY_IMAGE: HeaderName = HeaderName::from_static("liveness-verify-image");
 /// What of a request's `Prefer` was done (RFC 7240).
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+/// The id of a request, as the Face service's documentation names it.
+pub const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const MS_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

@@ -29,4 +29,5 @@ pub mod secret;
 pub mod share;
 pub mod stack;
 pub mod state;
+mod tend;
 pub mod wishes;

@@ -84,6 +84,20 @@ metrics! {
     upstream_errors_total: IntCounterVec["upstream", "kind"];
     /// Requests to Azure that were sent once more.
     upstream_retries_total: IntCounterVec["upstream", "reason", "outcome"];
+    /// Tries at Azure by the slot whose key they carried, probes included, and by what Azure said of that key.
+    key_requests_total: IntCounterVec["upstream", "slot", "outcome"];
+    /// 1 for the slot that serves.
+    key_active: IntGaugeVec["upstream", "slot"];
+    /// Unix time since when a slot has its key.
+    key_loaded_timestamp_seconds: IntGaugeVec["upstream", "slot"];
+    /// Unix time when what a slot holds ends, where that is known.
+    key_expiry_timestamp_seconds: IntGaugeVec["upstream", "slot"];
+    /// Unix time when Azure last accepted what a slot holds.
+    key_last_success_timestamp_seconds: IntGaugeVec["upstream", "slot"];
+    /// Times that another slot began to serve, by why.
+    key_failovers_total: IntCounterVec["upstream", "reason"];
+    /// Readings of a slot, by what made the gateway read and what came of it.
+    key_reloads_total: IntCounterVec["source", "result"];
     /// Session GETs by the part that the memory had in their answers.
     cache_requests_total: IntCounterVec["route", "outcome"];
     /// Answers about sessions that came from Azure, by what the memory did with them.

@@ -26,6 +26,12 @@ impl Moment {
         self.wall
     }
 
+    /// The wall clock's reading as people and programs read it (RFC 3339), to the second.
+    pub fn written(self) -> String {
+        let second = Timestamp::from_second(self.wall.as_second());
+        second.unwrap_or(self.wall).to_string()
+    }
+
     /// What has passed since an earlier moment: the most that either clock says.
     pub fn since(self, earlier: Self) -> Duration {
         let monotonic = self.monotonic.saturating_duration_since(earlier.monotonic);

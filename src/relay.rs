@@ -83,7 +83,7 @@ impl Relay {
         let (lasting, resource) = (Arc::clone(&self.lasting), self.azure.share.number);
         let begun = Moment::now();
         let verify = operation == Some(Operation::LivenessWithVerify);
-        let picture = if verify { Picture::watch(&ask.headers, &mut ask.body) } else { None };
+        let picture = if verify { Picture::watch(&ask.head.headers, &mut ask.body) } else { None };
         let answer = self.send(ask, limit).await?;
         if !answer.status().is_success() {
             return Ok(answer);
@@ -190,6 +190,8 @@ const fn broken(error: &BodyError) -> Error {
     match error {
         BodyError::TooLarge => Error::UpstreamInvalidResponse(Defect::TooLarge),
         BodyError::TooSlow => Error::UpstreamTimeout,
-        BodyError::Broken(_) => Error::UpstreamInvalidResponse(Defect::Incomplete),
+        BodyError::Broken(_) | BodyError::Superseded => {
+            Error::UpstreamInvalidResponse(Defect::Incomplete)
+        }
     }
 }

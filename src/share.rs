@@ -18,6 +18,9 @@ const PART: f64 = 0.5;
 /// connections do not bound them.
 const PLACES: usize = 4096;
 
+/// Bytes of memory for what creates send, while it may have to be sent again.
+const ROOM: usize = 32 << 20;
+
 /// Longest rest that a resource can ask for.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
@@ -31,13 +34,15 @@ pub struct Share {
     /// Nanoseconds between two turns.
     between: AtomicU64,
     places: Arc<Semaphore>,
+    room: Arc<Semaphore>,
 }
 
 impl Share {
     /// What is shared at the resource of this number.
     pub fn new(number: u32) -> Self {
         let (next, between) = (Mutex::new(Instant::now()), AtomicU64::new(0));
-        Self { number, next, between, places: Arc::new(Semaphore::new(PLACES)) }
+        let (places, room) = (Arc::new(Semaphore::new(PLACES)), Arc::new(Semaphore::new(ROOM)));
+        Self { number, next, between, places, room }
     }
 
     /// The resource allows so many calls a second; `None` is no limit.
@@ -58,6 +63,11 @@ impl Share {
     pub async fn rest(&self, time: Duration) {
         let mut next = self.next.lock().await;
         *next = (*next).max(Instant::now() + time.min(LONGEST_REST));
+    }
+
+    /// Room for what may have to be sent again, a permit for each byte.
+    pub const fn room(&self) -> &Arc<Semaphore> {
+        &self.room
     }
 
     /// A place for a question, if there is one.

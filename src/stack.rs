@@ -25,8 +25,8 @@ use crate::answer::tell::tell;
 use crate::answer::wait::wait;
 use crate::answer::{Audits, Known, Sessions};
 use crate::azure::again::again;
+use crate::azure::authorize::authorize;
 use crate::azure::collect::collect;
-use crate::azure::key::key;
 use crate::azure::send::send;
 use crate::azure::{Asker, Azure, Sender};
 use crate::body::Body;
@@ -153,10 +153,10 @@ fn asker(sender: Sender, azure: &Arc<Azure>, metrics: &Arc<Metrics>) -> Asker {
 /// The last room, as all see it. One unit is an exchange with Azure up to the answer's head.
 fn sender(azure: &Arc<Azure>, metrics: &Arc<Metrics>) -> Sender {
     let rows = ServiceBuilder::new()
-        // Outside of key, so that a second try has the key of its own moment.
+        // Outside of authorize, so that a second try shows what is good at its own moment.
         .layer(again(Arc::clone(azure), Arc::clone(metrics)))
         // Innermost: nothing above it ever sees a key.
-        .layer(key(Arc::clone(azure)));
+        .layer(authorize(Arc::clone(azure), Arc::clone(metrics)));
     let (azure, metrics) = (Arc::clone(azure), Arc::clone(metrics));
     let last = service_fn(move |ask| send(Arc::clone(&azure), Arc::clone(&metrics), ask));
     Sender::new(rows.service(last))

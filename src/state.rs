@@ -16,7 +16,10 @@ use tokio::sync::Mutex;
 
 use crate::answer::lasting::Lasting;
 use crate::azure::Azure;
-use crate::azure::key::Keys;
+use crate::azure::credential::Credential;
+use crate::azure::keys::Keys;
+use crate::azure::reread::Reread;
+use crate::azure::tokens::Tokens;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Upstream, Watched};
 use crate::liveness::SessionId;
 use crate::metrics::Metrics;
@@ -42,6 +45,31 @@ pub struct State {
     failure: ArcSwapOption<Failure>,
     reloading: Mutex<()>,
     shares: Arc<Shares>,
+    reread: Reread,
+}
+
+/// Why the configuration is read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A file changed, and this is what the files held when they stood still.
+    Watch(Watched),
+    /// SIGHUP.
+    Signal,
+    /// POST /reload.
+    Admin,
+    /// No key is good any more.
+    Need,
+}
+
+impl Reason {
+    /// The value of the metric label `source`.
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Watch(_) | Self::Need => "watch",
+            Self::Signal => "signal",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// What serves requests: the stack, and what its requests' bodies are bound by.
@@ -99,9 +127,11 @@ impl State {
         watched: Watched,
         certificates: Vec<Certificate>,
         metrics: Arc<Metrics>,
+        reread: Reread,
     ) -> Result<Self, String> {
         let shares = Arc::new(Shares::default());
-        let upstreams = upstreams(None, &config, &shares)?;
+        let build = Build { old: None, shares: &shares, metrics: &metrics, reread: &reread };
+        let upstreams = build.upstreams(&config)?;
         let now = Timestamp::now();
         let lasting = Arc::new(Lasting::new(config.cache.max_bytes, &metrics));
         let way = Way::new(&config, &upstreams, &lasting, &metrics);
@@ -120,6 +150,7 @@ impl State {
             failure: ArcSwapOption::empty(),
             reloading: Mutex::new(()),
             shares,
+            reread,
         };
         state.count("ok");
         state.tell();
@@ -154,8 +185,12 @@ impl State {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining");
         }
-        let keyless = self.live().upstreams.iter().any(|azure| !azure.keys.any());
-        keyless.then_some("no key is loaded")
+        let live = self.live();
+        let bare = live.upstreams.iter().find(|azure| !azure.credential.any())?;
+        Some(match bare.credential {
+            Credential::Keys(_) => "no key is loaded",
+            Credential::Token(_) => "no token is loaded",
+        })
     }
 
     /// Forgets what is kept of one session, or everything. How many answers that were.
@@ -165,38 +200,71 @@ impl State {
     }
 
     /// Reads the configuration and every file that it names again. A bad one is refused and the old one
-    /// stays.
+    /// stays, but for its keys, which are read again in any case.
     ///
     /// # Errors
     /// All mistakes.
-    pub async fn reload(&self) -> Result<(), Mistakes> {
+    pub async fn reload(&self, reason: Reason) -> Result<(), Mistakes> {
         let _one_at_a_time = self.reloading.lock().await;
         let (live, shares) = (self.live(), Arc::clone(&self.shares));
+        let (metrics, reread) = (Arc::clone(&self.metrics), self.reread.clone());
         // Files, certificates and the system's roots: all of it may wait for a disk.
         let read = tokio::task::spawn_blocking(move || {
             let loaded = config::load(&live.config.path);
             let built = loaded.config.and_then(|config| {
                 let alone = |told| Mistakes(vec![Mistake::at(&config.path, "", 0..0, told)]);
-                let upstreams = upstreams(Some(&live), &config, &shares).map_err(alone)?;
+                let (shares, metrics, reread) = (&*shares, &metrics, &reread);
+                let build = Build { old: Some(&live), shares, metrics, reread };
+                let upstreams = build.upstreams(&config).map_err(alone)?;
                 Ok((config, upstreams))
             });
-            (built, loaded.watched)
+            // What the refused version does not name is still looked at.
+            let (keys, watched) = config::keys_again(&live.config);
+            let watched = if built.is_err() { loaded.watched.and(watched) } else { loaded.watched };
+            (built, keys, watched)
         });
-        let outcome = match read.await {
-            Ok((built, watched)) => {
-                self.watched.store(Arc::new(watched));
-                built.map(|(config, upstreams)| self.apply(config, upstreams))
+        let Ok((built, keys, watched)) = read.await else {
+            return Err(Mistakes(Vec::new()));
+        };
+        if matches!(&reason, Reason::Watch(seen) if !watched.agrees(seen)) {
+            // It was written to meanwhile, and could be read half.
+            return Ok(());
+        }
+        self.watched.store(Arc::new(watched));
+        let outcome = match built {
+            Ok((config, upstreams)) => {
+                self.apply(config, upstreams, &reason);
+                Ok(())
             }
-            Err(_) => Err(Mistakes(Vec::new())),
+            Err(mistakes) => {
+                self.keep(&keys, &reason);
+                Err(mistakes)
+            }
         };
         self.conclude(&outcome);
         outcome
     }
 
+    /// A new configuration is refused; the one in force gets the keys that there are now.
+    fn keep(&self, keys: &[Option<config::Slots>], reason: &Reason) {
+        let live = self.live();
+        for ((upstream, azure), slots) in
+            live.config.upstreams.iter().zip(&live.upstreams).zip(keys)
+        {
+            if let (Credential::Keys(held), Some(slots)) = (&azure.credential, slots) {
+                held.replace(slots, upstream.probe, reason.as_str());
+            }
+        }
+    }
+
     /// Nothing here can fail, so that a new configuration comes into force whole.
-    fn apply(&self, config: Config, upstreams: Vec<Arc<Azure>>) {
+    fn apply(&self, config: Config, upstreams: Vec<Arc<Azure>>, reason: &Reason) {
         for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
-            azure.keys.replace(&upstream.keys);
+            if let (Credential::Keys(keys), config::Credential::Keys(slots)) =
+                (&azure.credential, &upstream.credential)
+            {
+                keys.replace(slots, upstream.probe, reason.as_str());
+            }
         }
         for (address, certificate) in &self.certificates {
             // By address, so that a listener never gets another one's rules about its clients. Where
@@ -254,9 +322,6 @@ impl State {
         for section in &live.restarts {
             tracing::warn!("{section} changed: restart the gateway to apply it");
         }
-        for mistake in live.config.key_mistakes() {
-            tracing::warn!("a key cannot be used: {mistake}");
-        }
     }
 }
 
@@ -294,29 +359,56 @@ impl Shares {
     }
 }
 
-/// The resources of a configuration: those that there are, with their open connections, unless more
-/// than their keys changed. A resource at the same address keeps its keys in any case, for the last
-/// good one may be all that it has.
-fn upstreams(
-    old: Option<&Live>,
-    config: &Config,
-    shares: &Shares,
-) -> Result<Vec<Arc<Azure>>, String> {
-    // How much of a resource's calls goes where is decided when the configuration comes into force.
-    let connections =
-        |upstream: &Upstream| Upstream { keys: [None, None], tier: None, ..upstream.clone() };
-    let build = |upstream: &Upstream| {
-        let known = old.and_then(|old| old.find(upstream));
-        let keys = match known {
-            Some((before, azure)) if connections(before) == connections(upstream) => {
-                return Ok(Arc::clone(azure));
+/// What resources are built with.
+struct Build<'a> {
+    old: Option<&'a Live>,
+    shares: &'a Shares,
+    metrics: &'a Arc<Metrics>,
+    reread: &'a Reread,
+}
+
+impl Build<'_> {
+    /// The resources of a configuration: those that there are, with their open connections, unless more
+    /// than their keys changed. A resource at the same address keeps its keys in any case, for the last
+    /// good one may be all that it has.
+    fn upstreams(&self, config: &Config) -> Result<Vec<Arc<Azure>>, String> {
+        config.upstreams.iter().map(|upstream| self.upstream(upstream)).collect()
+    }
+
+    fn upstream(&self, upstream: &Upstream) -> Result<Arc<Azure>, String> {
+        let known = self.old.and_then(|old| old.find(upstream));
+        if let Some((before, azure)) = known
+            && connections(before) == connections(upstream)
+        {
+            return Ok(Arc::clone(azure));
+        }
+        let credential = match (known, &upstream.credential) {
+            (Some((_, azure)), config::Credential::Keys(_))
+                if matches!(azure.credential, Credential::Keys(_)) =>
+            {
+                azure.credential.clone()
             }
-            Some((_, azure)) => Arc::clone(&azure.keys),
-            None => Arc::new(Keys::new(&upstream.keys)),
+            (_, config::Credential::Keys(slots)) => {
+                let (metrics, reread) = (Arc::clone(self.metrics), self.reread.clone());
+                let keys = Keys::new(&upstream.name, slots, upstream.probe, metrics, reread);
+                Credential::Keys(Arc::new(keys))
+            }
+            (_, config::Credential::Entra(entra)) => {
+                Credential::Token(Arc::new(Tokens::new(upstream, entra, self.metrics)?))
+            }
         };
-        Azure::new(upstream, shares.of(upstream), keys).map(Arc::new)
+        Azure::new(upstream, self.shares.of(upstream), credential).map(Arc::new)
+    }
+}
+
+/// What open connections depend on: not on keys, nor on how much of a resource's calls goes where, which is decided when the
+/// configuration comes into force.
+fn connections(upstream: &Upstream) -> Upstream {
+    let credential = match &upstream.credential {
+        config::Credential::Keys(_) => config::Credential::Keys([None, None]),
+        entra @ config::Credential::Entra(_) => entra.clone(),
     };
-    config.upstreams.iter().map(build).collect()
+    Upstream { credential, tier: None, probe: Duration::ZERO, ..upstream.clone() }
 }
 
 impl Live {

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::answer::kept::Fill;
-use crate::azure::key::SlotStatus;
+use crate::azure::credential::Credential;
+use crate::azure::keys::SlotStatus;
+use crate::azure::tokens::TokenStatus;
+use crate::config::Upstream;
 use crate::state::{Failure, State};
 
 #[derive(Serialize)]
@@ -50,7 +53,21 @@ struct ConfigStatus<'a> {
 struct UpstreamStatus<'a> {
     name: &'a str,
     endpoint: String,
-    keys: Vec<SlotStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Vec<SlotStatus>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<TokenStatus>,
+}
+
+impl<'a> UpstreamStatus<'a> {
+    fn new(upstream: &'a Upstream, credential: &Credential) -> Self {
+        let (keys, token) = match credential {
+            Credential::Keys(keys) => (Some(keys.status()), None),
+            Credential::Token(token) => (None, Some(token.status())),
+        };
+        let endpoint = format!("{}://{}", upstream.scheme, upstream.authority);
+        Self { name: &upstream.name, endpoint, keys, token }
+    }
 }
 
 /// For programs.
@@ -71,11 +88,7 @@ pub(super) fn json(state: &State) -> String {
             last_reload_refused: failure.as_deref(),
         },
         upstreams: upstreams
-            .map(|(upstream, azure)| UpstreamStatus {
-                name: &upstream.name,
-                endpoint: format!("{}://{}", upstream.scheme, upstream.authority),
-                keys: azure.keys.status(),
-            })
+            .map(|(upstream, azure)| UpstreamStatus::new(upstream, &azure.credential))
             .collect(),
         apps: live.config.apps.iter().map(|app| app.name.as_str()).collect(),
         cache: CacheStatus { entries, bytes, max_bytes },
@@ -99,13 +112,11 @@ pub(super) fn text(state: &State) -> String {
             "upstream {}: {}://{}",
             upstream.name, upstream.scheme, upstream.authority
         );
-        for slot in azure.keys.status() {
-            _ = writeln!(
-                text,
-                "  key {}: {}",
-                slot.slot,
-                slot.fingerprint.as_deref().unwrap_or("none")
-            );
+        match &azure.credential {
+            Credential::Keys(keys) => {
+                keys.status().iter().for_each(|slot| slot_text(&mut text, slot))
+            }
+            Credential::Token(token) => token_text(&mut text, &token.status()),
         }
     }
     for app in &live.config.apps {
@@ -125,5 +136,24 @@ pub(super) fn text(state: &State) -> String {
             _ = writeln!(text, "  {mistake}");
         }
     }
-    text + "see also /metrics, /status, /livez, /readyz, POST /reload, POST /cache/purge\n"
+    text + "see also " + super::PAGES + "\n"
+}
+
+fn slot_text(text: &mut String, slot: &SlotStatus) {
+    let fingerprint = slot.fingerprint.as_deref().unwrap_or("none");
+    let serving = if slot.serving { ", serving" } else { "" };
+    let verdict = slot.verdict.as_str();
+    _ = writeln!(text, "  key {}: {fingerprint}{serving}; {verdict}: {}", slot.slot, slot.reason);
+    if let Some(problem) = &slot.problem {
+        _ = writeln!(text, "    the last reading was refused: {problem}");
+    }
+}
+
+fn token_text(text: &mut String, token: &TokenStatus) {
+    let ends =
+        token.expires_at.as_deref().map_or_else(|| "none".to_owned(), |at| format!("ends {at}"));
+    _ = writeln!(text, "  token: {ends}");
+    if let Some(problem) = &token.problem {
+        _ = writeln!(text, "    the last fetch failed: {problem}");
+    }
 }

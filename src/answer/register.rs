@@ -90,7 +90,7 @@ async fn read(body: Body) -> Result<(Digest, Option<u64>), Error> {
     let content = Limited::new(body, most).collect().await.map_err(|error| {
         match error.downcast_ref::<BodyError>() {
             Some(BodyError::TooSlow) => Error::BodyTooSlow,
-            Some(BodyError::Broken(_)) => Error::BodyBroken,
+            Some(BodyError::Broken(_) | BodyError::Superseded) => Error::BodyBroken,
             Some(BodyError::TooLarge) | None => Error::BodyTooLarge,
         }
     })?;

@@ -50,7 +50,7 @@ where
     }
 
     fn call(&mut self, ask: Ask) -> Self::Future {
-        let safe = matches!(ask.method, Method::GET | Method::DELETE);
+        let safe = matches!(ask.head.method, Method::GET | Method::DELETE);
         let Some(second) = ask.again().filter(|_| safe) else {
             return self.inner.call(ask).boxed();
         };

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use http::uri::Scheme;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,12 +26,12 @@ const PING: Duration = Duration::from_secs(10);
 /// How long it may take to answer that.
 const PONG: Duration = Duration::from_secs(5);
 
-/// A client with a pool of its own for one resource.
+/// A client with a pool of its own for one resource, or for who gives out its tokens; `secure` where it speaks TLS.
 ///
 /// # Errors
 /// Where there is no root certificate to trust: every call would fail, and later.
-pub fn client(upstream: &Upstream) -> Result<Client<Connector, Body>, String> {
-    let connector = connector(upstream)?;
+pub fn client(upstream: &Upstream, secure: bool) -> Result<Client<Connector, Body>, String> {
+    let connector = connector(upstream, secure)?;
     let mut builder = Client::builder(TokioExecutor::new());
     // Without the timer, connections whose rest is over are not used any more but never closed either.
     builder.pool_timer(TokioTimer::new()).pool_idle_timeout(upstream.idle_timeout);
@@ -44,13 +43,15 @@ pub fn client(upstream: &Upstream) -> Result<Client<Connector, Body>, String> {
     Ok(builder.build(connector))
 }
 
-fn connector(upstream: &Upstream) -> Result<Connector, String> {
+fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     // The address says https, which this part of the connector would refuse.
     http.enforce_http(false);
-    let tls =
-        HttpsConnectorBuilder::new().with_tls_config(tls(upstream)?).https_or_http().enable_http1();
+    let tls = HttpsConnectorBuilder::new()
+        .with_tls_config(tls(upstream, secure)?)
+        .https_or_http()
+        .enable_http1();
     let https = if upstream.http2 {
         tls.enable_http2().wrap_connector(http)
     } else {
@@ -64,9 +65,9 @@ fn connector(upstream: &Upstream) -> Result<Connector, String> {
     })))
 }
 
-fn tls(upstream: &Upstream) -> Result<ClientConfig, String> {
+fn tls(upstream: &Upstream, secure: bool) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
-    if upstream.scheme == Scheme::HTTPS {
+    if secure {
         // Some of the system's roots may be unreadable; the rest still counts.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         roots.add_parsable_certificates(upstream.roots.iter().cloned());

@@ -24,7 +24,7 @@ pub async fn send(
     metrics: Arc<Metrics>,
     ask: Ask,
 ) -> Result<Response<Source>, Error> {
-    let mut attempt = UpstreamTry::new(metrics, Arc::clone(&azure.name), ask.label);
+    let mut attempt = UpstreamTry::new(metrics, Arc::clone(&azure.name), ask.head.label);
     let request = request(&azure, ask).ok_or(Error::Internal)?;
     match azure.client.request(request).await {
         Ok(answer) if !(200..600).contains(&answer.status().as_u16()) => {
@@ -51,12 +51,12 @@ fn request(azure: &Azure, ask: Ask) -> Option<Request<Body>> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(azure.scheme.clone());
     parts.authority = Some(azure.authority.clone());
-    parts.path_and_query =
-        Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(ask.path)).ok()?);
+    parts.path_and_query = Some(PathAndQuery::try_from(ask.head.path.as_str()).ok()?);
     let mut request = Request::new(ask.body);
-    *request.method_mut() = ask.method;
+    *request.method_mut() = ask.head.method.clone();
     *request.uri_mut() = Uri::from_parts(parts).ok()?;
-    *request.headers_mut() = ask.headers;
+    *request.headers_mut() = ask.head.headers.clone();
+    request.headers_mut().extend(ask.authority);
     Some(request)
 }
 
@@ -67,7 +67,7 @@ fn cause(error: &legacy::Error) -> Error {
         return match body {
             BodyError::TooLarge => Error::BodyTooLarge,
             BodyError::TooSlow => Error::BodyTooSlow,
-            BodyError::Broken(_) => Error::BodyBroken,
+            BodyError::Broken(_) | BodyError::Superseded => Error::BodyBroken,
         };
     }
     if error.is_connect() {

@@ -1,6 +1,7 @@
 //! From what is written to what is true: the sections of the file, one function each.
 
 mod app;
+mod credential;
 mod listen;
 mod upstream;
 
@@ -28,7 +29,9 @@ pub(super) fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
     // The folder is the file's own, so its name is all that is needed.
     let content = files.read(path.file_name().unwrap_or_default());
     let text = content.and_then(|content| {
-        String::from_utf8(content).map_err(|_| "this file is not UTF-8".to_owned())
+        std::str::from_utf8(&content)
+            .map(str::to_owned)
+            .map_err(|_| "this file is not UTF-8".to_owned())
     });
     let (config, keyless) = match &text {
         Ok(text) => checked(path, text, environment, &files),

@@ -57,7 +57,7 @@ fn server(table: Table<'_>, files: &Files) -> Option<Arc<ServerConfig>> {
     let (cert, written) = cert?;
     let client = match &client_ca {
         None => None,
-        Some(roots) => Some((roots.as_deref()?, required.unwrap_or(ClientAuth::Required))),
+        Some(roots) => Some((roots.as_ref()?.as_slice(), required.unwrap_or(ClientAuth::Required))),
     };
     match tls::server(&cert, &key?, client) {
         Ok(config) => Some(Arc::new(config)),

@@ -1,3 +1,4 @@
+use super::super::Credential;
 use super::*;
 use crate::liveness::verdict::Mode;
 
@@ -34,7 +35,7 @@ fn a_short_file_is_enough() {
     let config = read(GOOD).unwrap();
     assert_eq!(config.server, Server::default());
     assert_eq!(config.admin, DEFAULT_ADMIN);
-    assert_eq!(config.key_mistakes(), []);
+    assert!(key_mistakes(&config).is_empty());
     assert_eq!(config.upstreams.first().unwrap().tier, Some(10.0));
     assert_eq!(config.apps.first().unwrap().routes.len(), 2);
     assert_eq!(config.path.file_name().unwrap(), "livegate.toml");
@@ -76,9 +77,9 @@ fn broken_syntax_is_told_without_what_follows_from_it() {
 #[test]
 fn a_missing_key_is_no_mistake_of_the_file_but_known() {
     let config = read(&GOOD.replace("KEY_1", "KEY_9").replace("\"second\"", "\"third\"")).unwrap();
-    let told: Vec<_> = config.key_mistakes().into_iter().map(|mistake| mistake.message).collect();
-    assert_eq!(told.first().unwrap(), "the environment variable KEY_9 is not set");
-    assert!(told.get(1).unwrap().starts_with("the file named here cannot be read"));
+    let told = key_mistakes(&config);
+    assert!(told[0].ends_with("the environment variable KEY_9 is not set"), "{told:?}");
+    assert!(told[1].contains("the file named here cannot be read"), "{told:?}");
 }
 
 #[test]
@@ -160,7 +161,10 @@ fn plain_http_is_for_loopback_only() {
 fn the_sample_is_good_and_its_defaults_are_the_defaults() {
     let sample = include_str!("../../../config/livegate.toml");
     let keyless = |mut config: Config| {
-        config.upstreams.iter_mut().for_each(|upstream| upstream.keys = [None, None]);
+        config
+            .upstreams
+            .iter_mut()
+            .for_each(|upstream| upstream.credential = Credential::Keys([None, None]));
         config
     };
     let short = keyless(read(sample).unwrap());
@@ -238,7 +242,7 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         format!("primary = {{ env = \"KEY_1\", {secret} = 1 }}"),
     ] {
         let told = match read(&GOOD.replace(first, &wrong)) {
-            Ok(config) => config.key_mistakes().iter().map(ToString::to_string).collect(),
+            Ok(config) => key_mistakes(&config),
             Err(mistakes) => mistakes,
         };
         assert!(!told.is_empty() && !told.concat().contains(secret), "{told:?}");
@@ -253,6 +257,12 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
     }
 }
 
+fn key_mistakes(config: &Config) -> Vec<String> {
+    let Credential::Keys(slots) = &config.upstreams[0].credential else { panic!() };
+    let told = slots.iter().flatten().filter_map(|slot| slot.key.as_ref().err());
+    told.map(|unusable| unusable.mistake.to_string()).collect()
+}
+
 #[test]
 fn a_missing_key_is_told_beside_the_mistakes_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -261,4 +271,57 @@ fn a_missing_key_is_told_beside_the_mistakes_of_the_file() {
     let loaded = load(&path, &|_| None);
     assert_eq!(loaded.config.unwrap_err().0.len(), 1);
     assert_eq!(loaded.keyless.len(), 2);
+}
+
+/// [`GOOD`] with Entra instead of keys.
+fn entra(lines: &str) -> Result<Config, Vec<String>> {
+    let keys = "keys = { primary = { env = \"KEY_1\" }, secondary = { file = \"second\" } }\n";
+    read(&GOOD.replace(keys, &format!("[upstreams.entra]\n{lines}")))
+}
+
+#[test]
+fn entra_is_one_of_three_ways() {
+    let client = "tenant_id = \"t\"\nclient_id = \"c\"\n";
+    let secret = format!("{client}client_secret = {{ env = \"S\" }}\n");
+    let file = format!("{client}federated_token_file = \"token\"\n");
+    let loopback = format!("{file}authority_host = \"http://127.0.0.1:9\"\n");
+    let machine = "managed_identity = true\nidentity_endpoint = \"http://169.254.169.254/x\"\n";
+    for good in [&secret, &file, &loopback, "managed_identity = true\nclient_id = \"c\"\n", machine]
+    {
+        let config = entra(good).unwrap();
+        assert!(matches!(config.upstreams[0].credential, Credential::Entra(_)), "{good}");
+    }
+    for (bad, told) in [
+        (client, "exactly one of"),
+        ("managed_identity = false\n", "exactly one of"),
+        ("client_id = \"c\"\nfederated_token_file = \"token\"\n", "'tenant_id' and 'client_id'"),
+        (&format!("{secret}federated_token_file = \"token\"\n"), "exactly one of"),
+        (&format!("{secret}managed_identity = true\n"), "exactly one of"),
+        (&file.replace("\"t\"", "\"a/b\""), "'tenant_id' must"),
+        (&file.replace("\"t\"", "\"..\""), "'tenant_id' must"),
+        (&format!("{file}authority_host = \"http://10.0.0.1\"\n"), "'authority_host' must"),
+        (&format!("{file}authority_host = \"https://h/path\"\n"), "'authority_host' must"),
+        (&format!("{file}scope = \"api\"\n"), "'scope' must"),
+        (
+            "managed_identity = true\nidentity_endpoint = \"http://10.0.0.1/\"\n",
+            "'identity_endpoint'",
+        ),
+        (&format!("{file}token = 1\n"), "unknown key 'token'"),
+    ] {
+        let mistakes = entra(bad).unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(told), "{bad} {mistakes:?}");
+    }
+}
+
+#[test]
+fn keys_and_entra_exclude_each_other_and_regional_addresses_exclude_entra() {
+    let both = GOOD.replace("[[apps]]", "entra = { managed_identity = true }\n[[apps]]");
+    assert!(read(&both).unwrap_err()[0].contains("a resource has one of them"));
+    let neither = GOOD.replace("keys = {", "# {");
+    assert!(read(&neither).unwrap_err()[0].contains("'keys' is missing here"));
+    let keys = "keys = { primary = { env = \"KEY_1\" }, secondary = { file = \"second\" } }";
+    let regional = GOOD
+        .replace("face.cognitiveservices.azure.com", "westeurope.api.cognitive.microsoft.com")
+        .replace(keys, "entra = { managed_identity = true }");
+    assert!(read(&regional).unwrap_err()[0].contains("regional addresses"));
 }

@@ -1,19 +1,19 @@
 //! `[[upstreams]]`: the Face resources, their keys and the limits of talking to them.
 
-use std::path::Path;
-
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
 use super::super::files::Files;
-use super::super::reader::{Table, Value, unset};
-use super::super::{Mistake, Slot, Upstream, tls};
+use super::super::reader::{Table, Value};
+use super::super::{Credential, Upstream, tls};
+use super::credential::credential;
 use super::{name, size, time};
-use crate::secret::Secret;
 
 const ENDPOINT_RULE: &str = "must be the resource's address without a path, as in \"https://NAME.cognitiveservices.azure.com\"; http:// is allowed for loopback only";
 const TIER_RULE: &str =
     "must be \"S0\", \"F0\", \"unlimited\" or a table such as { per_second = 50 }";
+
+const REGIONAL: &str = "'entra' needs the resource's own name as endpoint, as in \"https://NAME.cognitiveservices.azure.com\": Azure's regional addresses take no tokens";
 
 /// All upstreams; one that is wrong is `None`, so that what follows is still checked.
 pub(super) fn upstreams(root: &Table<'_>, files: &Files) -> Vec<Option<Upstream>> {
@@ -26,14 +26,15 @@ pub(super) fn upstreams(root: &Table<'_>, files: &Files) -> Vec<Option<Upstream>
 }
 
 fn upstream(table: Table<'_>, files: &Files, taken: &mut Vec<String>) -> Option<Upstream> {
+    let (source, span) = (table.source, table.span.clone());
     let seconds = std::time::Duration::from_secs;
     let name = table.require("name").and_then(|value| name(&value, taken));
     let endpoint =
         table.require("endpoint").and_then(|value| value.parsed(ENDPOINT_RULE, endpoint));
     let tier = table.get("tier").map_or(Some(Some(10.0)), |value| tier(&value));
     let roots = table.get("ca_file").map_or(Some(Vec::new()), |value| roots(&value, files));
-    let keys =
-        table.require("keys").and_then(|value| value.table()).and_then(|table| keys(table, files));
+    let credential = credential(&table, files);
+    let probe = time(&table, "probe", 0..=86_400, seconds(60));
     let connect_timeout = time(&table, "connect_timeout", 1..=60, seconds(5));
     let timeout = time(&table, "timeout", 1..=600, seconds(30));
     let idle_timeout = time(&table, "idle_timeout", 1..=600, seconds(50));
@@ -41,14 +42,19 @@ fn upstream(table: Table<'_>, files: &Files, taken: &mut Vec<String>) -> Option<
     let http2 = table.get("http2").and_then(|value| value.boolean()).unwrap_or(true);
     table.close();
     let (scheme, authority) = endpoint?;
-    let (name, tier, roots, keys) = (name?, tier?, roots?, keys?);
+    if matches!(credential, Some(Credential::Entra(_))) && is_regional(authority.host()) {
+        source.report(span, REGIONAL);
+        return None;
+    }
+    let (name, tier, roots, credential) = (name?, tier?, roots?, credential?);
     Some(Upstream {
         name,
         scheme,
         authority,
         tier,
         roots,
-        keys,
+        credential,
+        probe,
         connect_timeout,
         timeout,
         idle_timeout,
@@ -71,7 +77,15 @@ fn endpoint(text: &str) -> Option<(Scheme, Authority)> {
     (bare && reachable && secure).then_some((scheme, authority))
 }
 
-fn is_loopback(host: &str) -> bool {
+/// The addresses that all resources of a region share: they take keys only (Face SDK's README on Entra).
+fn is_regional(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    [".api.cognitive.microsoft.com", ".api.cognitive.microsoft.us", ".api.cognitive.azure.cn"]
+        .iter()
+        .any(|shared| host.ends_with(shared))
+}
+
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
@@ -104,47 +118,4 @@ fn roots(
             None
         }
     }
-}
-
-fn keys(table: Table<'_>, files: &Files) -> Option<[Option<Slot>; 2]> {
-    let primary = table.require("primary").map(|value| slot(&value, files));
-    let secondary = table.get("secondary").map(|value| slot(&value, files));
-    table.close();
-    let secondary = match secondary {
-        Some(slot) => Some(slot?),
-        None => None,
-    };
-    Some([Some(primary??), secondary])
-}
-
-/// Where a key comes from must be right; the key itself may be missing for now.
-fn slot(value: &Value<'_>, files: &Files) -> Option<Slot> {
-    let table = value.table()?;
-    let (file, env) = (table.get("file"), table.get("env"));
-    table.close();
-    let (place, read) = match (file, env) {
-        (Some(file), None) => {
-            let path = file.text()?;
-            let read = files.read(&path).and_then(|content| {
-                String::from_utf8(content)
-                    .map_err(|_| "the file named here is not UTF-8".to_owned())
-            });
-            (file, read)
-        }
-        (None, Some(env)) => {
-            let name = env.text()?;
-            let read = (env.source.environment)(&name).ok_or_else(|| unset(&name));
-            (env, read)
-        }
-        _ => return value.wrong("must be { file = \"…\" } or { env = \"…\" }"),
-    };
-    let key = read.and_then(|text| Secret::parse(&text).map_err(str::to_owned));
-    let mistake = |message| Mistake::at(file_of(&place), place.source.text, place.span(), message);
-    let key = key.map_err(mistake);
-    value.source.keyless.borrow_mut().extend(key.as_ref().err().cloned());
-    Some(Slot { key })
-}
-
-fn file_of<'a>(value: &Value<'a>) -> &'a Path {
-    value.source.file
 }

@@ -27,6 +27,7 @@ pub(crate) struct Builder {
     endpoint: String,
     upstream: String,
     keyless: bool,
+    authority: Option<String>,
     tls: bool,
     apps: String,
     cache: String,
@@ -56,6 +57,7 @@ impl Builder {
             endpoint: endpoint.to_owned(),
             upstream: String::new(),
             keyless: false,
+            authority: None,
             tls: false,
             apps: String::new(),
             cache: "max_bytes = \"0B\"\nrunning_ttl = \"0s\"\n".to_owned(),
@@ -77,6 +79,19 @@ impl Builder {
     /// Without the file `azure.key` that holds [`AZURE_KEY`], so that it starts but is not ready.
     pub(crate) fn keyless(mut self) -> Self {
         self.keyless = true;
+        self
+    }
+
+    /// With these tables instead of `[upstreams.keys]` and the one key of the file `azure.key`, such as `[upstreams.keys]` of one's own
+    /// or `[upstreams.entra]`.
+    pub(crate) fn authority(mut self, tables: &str) -> Self {
+        self.authority = Some(tables.to_owned());
+        self
+    }
+
+    /// With a file in the gateway's folder before it starts; paths in the configuration are relative to that folder.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.scratch.write(name, content);
         self
     }
 
@@ -143,16 +158,17 @@ impl Builder {
         } else {
             String::new()
         };
+        let usual = || {
+            format!(
+                "[upstreams.keys]\nprimary = {{ file = {:?} }}\n",
+                self.scratch.path("azure.key")
+            )
+        };
+        let authority = self.authority.clone().unwrap_or_else(usual);
         format!(
             "[[listen]]\naddress = \"127.0.0.1:0\"\n{tls}[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [[upstreams]]\nname = \"emulated\"\nendpoint = {:?}\ntier = \"unlimited\"\n{}\
-             [upstreams.keys]\nprimary = {{ file = {:?} }}\n{}[cache]\n{}{}",
-            self.endpoint,
-            self.upstream,
-            self.scratch.path("azure.key"),
-            self.apps,
-            self.cache,
-            self.more
+             [[upstreams]]\nname = \"emulated\"\nendpoint = {:?}\ntier = \"unlimited\"\n{}{}{}[cache]\n{}{}",
+            self.endpoint, self.upstream, authority, self.apps, self.cache, self.more
         )
     }
 }

@@ -1,0 +1,74 @@
+//! What a resource is shown for authority: one of its keys, or a token.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, HeaderName};
+
+use super::finding::Finding;
+use super::keys::{Keys, Tried};
+use super::tokens::Tokens;
+use crate::error::Error;
+use crate::headers::SUBSCRIPTION_KEY;
+
+/// What a resource is shown for authority. A copy is the same one.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// One of two keys.
+    Keys(Arc<Keys>),
+    /// A token of Entra's.
+    Token(Arc<Tokens>),
+}
+
+impl Credential {
+    /// What a request shows next, whose earlier tries were refused.
+    ///
+    /// # Errors
+    /// Where there is nothing to show, or nothing that has not been refused.
+    pub(super) async fn next(&self, tried: &mut Tried) -> Result<Pass, Error> {
+        let (id, header) = match self {
+            Self::Keys(keys) => {
+                let (id, key) = keys.next(tried).await?;
+                (id, (SUBSCRIPTION_KEY, key))
+            }
+            Self::Token(tokens) => {
+                let (id, token) = Arc::clone(tokens).next(tried).await?;
+                (id, (AUTHORIZATION, token))
+            }
+        };
+        Ok(Pass { credential: self.clone(), id, header, finding: Finding::Unknown })
+    }
+
+    /// Whether there is anything to show.
+    pub fn any(&self) -> bool {
+        match self {
+            Self::Keys(keys) => keys.any(),
+            Self::Token(tokens) => tokens.any(),
+        }
+    }
+}
+
+/// What one try shows. What came of it is noted when it is dropped, also where the try was given up.
+#[derive(Debug)]
+pub(super) struct Pass {
+    credential: Credential,
+    id: u64,
+    header: (HeaderName, HeaderValue),
+    pub(super) finding: Finding,
+}
+
+impl Pass {
+    /// The header that says it.
+    pub(super) fn header(&self) -> (HeaderName, HeaderValue) {
+        self.header.clone()
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        match &self.credential {
+            Credential::Keys(keys) => keys.conclude(self.id, self.finding, true),
+            Credential::Token(tokens) => tokens.conclude(self.id, self.finding),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What an answer of Azure's says about the authority that was shown.
+
+use std::borrow::Cow;
+
+use http::header::HeaderName;
+use http::{HeaderMap, Response, StatusCode};
+use serde::Deserialize;
+
+use crate::body::Source;
+
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+
+/// Longest error that is looked at, in bytes.
+const LONGEST_ERROR: usize = 8 << 10;
+
+/// What became of the authority that a request carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// It was good: Azure did what was asked, or the Face service itself says why not.
+    Accepted,
+    /// It was refused.
+    Refused(Refusal),
+    /// The resource's quota is used up. Both keys share it.
+    Throttled,
+    /// The answer says nothing about it, or there is none.
+    Unknown,
+}
+
+/// How authority is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// 401: all published samples of a wrong key.
+    Unauthorized,
+    /// 403 with the code `AuthenticationTypeDisabled`: local authentication is switched off.
+    Disabled,
+}
+
+impl Refusal {
+    /// The value of the metric label `reason`.
+    pub(super) const fn status(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "401",
+            Self::Disabled => "403",
+        }
+    }
+
+    /// The value of the metric label `reason` of retries.
+    pub(super) const fn retry(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "key_401",
+            Self::Disabled => "key_403",
+        }
+    }
+}
+
+/// Reads an answer, which passes on as it is. An error's code stands in a header, or in the body alone.
+pub(super) async fn find(mut answer: Response<Source>) -> (Finding, Response<Source>) {
+    let named = matches!(answer.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+        && !answer.headers().contains_key(ERROR_CODE);
+    let content = if named { answer.body_mut().peek(LONGEST_ERROR).await } else { Vec::new() };
+    (finding(answer.status(), answer.headers(), &content), answer)
+}
+
+fn finding(status: StatusCode, headers: &HeaderMap, content: &[u8]) -> Finding {
+    let header = headers.get(ERROR_CODE).and_then(|code| code.to_str().ok()).map(Cow::Borrowed);
+    let code = header.or_else(|| code(content));
+    match status {
+        StatusCode::UNAUTHORIZED => Finding::Refused(Refusal::Unauthorized),
+        // Any other 403 (network rules, volume quota, approval) has nothing to do with the key.
+        StatusCode::FORBIDDEN => match code.as_deref() {
+            Some("AuthenticationTypeDisabled") => Finding::Refused(Refusal::Disabled),
+            _ => Finding::Unknown,
+        },
+        StatusCode::TOO_MANY_REQUESTS => Finding::Throttled,
+        // Who stands in front of the service answers paths that it does not know before it looks at the key, in its own words.
+        StatusCode::NOT_FOUND if code.as_deref() != Some("404") => Finding::Accepted,
+        status if status.is_success() => Finding::Accepted,
+        status if status.is_client_error() && headers.contains_key(ERROR_CODE) => Finding::Accepted,
+        _ => Finding::Unknown,
+    }
+}
+
+#[derive(Deserialize)]
+struct Failure<'a> {
+    #[serde(borrow)]
+    error: Code<'a>,
+}
+
+#[derive(Deserialize)]
+struct Code<'a> {
+    #[serde(borrow)]
+    code: Cow<'a, str>,
+}
+
+fn code(content: &[u8]) -> Option<Cow<'_, str>> {
+    serde_json::from_slice::<Failure<'_>>(content).ok().map(|failure| failure.error.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_about_the_key_is_held_against_it() {
+        let refused = Finding::Refused(Refusal::Unauthorized);
+        let disabled = Finding::Refused(Refusal::Disabled);
+        let body = |code: &str| format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"m\"}}}}");
+        for (status, header, content, expected) in [
+            (200, "", String::new(), Finding::Accepted),
+            (401, "", body("401"), refused),
+            (401, "Unspecified", String::new(), refused),
+            (403, "AuthenticationTypeDisabled", String::new(), disabled),
+            (403, "", body("AuthenticationTypeDisabled"), disabled),
+            (403, "", body("403"), Finding::Unknown),
+            (403, "UnsupportedFeature", String::new(), Finding::Unknown),
+            (403, "UnsupportedFeature", body("AuthenticationTypeDisabled"), Finding::Unknown),
+            (403, "", "{\"error\":{\"statusCode\":403}}".to_owned(), Finding::Unknown),
+            (404, "SessionNotFound", String::new(), Finding::Accepted),
+            (404, "", body("SessionNotFound"), Finding::Accepted),
+            (404, "", body("404"), Finding::Unknown),
+            (404, "", "gone".to_owned(), Finding::Accepted),
+            (400, "BadArgument", String::new(), Finding::Accepted),
+            (400, "", body("BadArgument"), Finding::Unknown),
+            (429, "", String::new(), Finding::Throttled),
+            (500, "Unspecified", String::new(), Finding::Unknown),
+            (302, "", String::new(), Finding::Unknown),
+        ] {
+            let mut headers = HeaderMap::new();
+            if !header.is_empty() {
+                headers.insert(ERROR_CODE, HeaderValue::from_str(header).unwrap());
+            }
+            let status = StatusCode::from_u16(status).unwrap();
+            let found = finding(status, &headers, content.as_bytes());
+            assert_eq!(found, expected, "{status} {header} {content}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What may be told of a slot, and whether its key can be regenerated.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::ring::{Key, Ring, Slot, SlotName};
+use crate::moment::Moment;
+
+/// Within which time a key must have been accepted to be relied on, unless probes come less often.
+const RECENTLY: Duration = Duration::from_secs(300);
+
+/// What may be told of a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotStatus {
+    /// `primary` or `secondary`.
+    pub slot: &'static str,
+    /// First 8 hex digits of the key's SHA-256; absent where there is no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Whether its key goes on requests.
+    pub serving: bool,
+    /// Since when it has this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loaded_at: Option<String>,
+    /// When Azure last accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_accepted_at: Option<String>,
+    /// When Azure last refused it, if it has not accepted it since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_refused_at: Option<String>,
+    /// How many requests were sent with it.
+    pub requests: u64,
+    /// Whether it is safe to regenerate.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// Why the last reading was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The key before this one, while it is kept: first 8 hex digits of its SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
+}
+
+/// Whether a slot's key can be regenerated in Azure without one failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// Nothing needs it.
+    #[serde(rename = "safe to regenerate")]
+    Safe,
+    /// Something does.
+    #[serde(rename = "not safe")]
+    NotSafe,
+    /// There is no proof of either.
+    #[serde(rename = "unknown")]
+    Unknown,
+}
+
+impl Verdict {
+    /// As people and programs read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Safe => "safe to regenerate",
+            Self::NotSafe => "not safe to regenerate",
+            Self::Unknown => "unknown whether it is safe to regenerate",
+        }
+    }
+}
+
+impl Ring {
+    /// What may be told of each slot.
+    pub(super) fn status(&self, upstream: &str, now: Moment, probe: Duration) -> Vec<SlotStatus> {
+        SlotName::BOTH.map(|name| self.slot_status(name, upstream, now, probe)).into()
+    }
+
+    fn slot_status(
+        &self,
+        name: SlotName,
+        upstream: &str,
+        now: Moment,
+        probe: Duration,
+    ) -> SlotStatus {
+        let (verdict, reason) = self.verdict(name, upstream, now, probe);
+        let Slot { current, former, problem } = self.slot(name);
+        let key = current.as_ref();
+        let at = |pick: fn(&Key) -> Option<Moment>| key.and_then(pick).map(Moment::written);
+        SlotStatus {
+            slot: name.as_str(),
+            fingerprint: key.map(|key| key.fingerprint.clone()),
+            serving: self.serving_slot() == Some(name),
+            loaded_at: at(|key| Some(key.loaded)),
+            last_accepted_at: at(|key| key.accepted),
+            last_refused_at: at(|key| key.refused.map(|(at, _)| at)),
+            requests: key.map_or(0, |key| key.requests),
+            verdict,
+            reason,
+            problem: problem.clone(),
+            former: former.as_ref().map(|key| key.fingerprint.clone()),
+        }
+    }
+
+    /// Whether the slot's key can be regenerated: the other slot serves everything, and that is proven.
+    fn verdict(
+        &self,
+        name: SlotName,
+        upstream: &str,
+        now: Moment,
+        probe: Duration,
+    ) -> (Verdict, String) {
+        let other = name.other().as_str();
+        let Some(key) = &self.slot(name.other()).current else {
+            return (Verdict::NotSafe, format!("{other} has no key to serve with meanwhile"));
+        };
+        if let Some((at, _)) = key.refused {
+            return (Verdict::NotSafe, format!("{other} was refused at {}", at.written()));
+        }
+        if self.serving_slot() == Some(name) {
+            let how = format!("POST /keys/{upstream}/use?slot={other}");
+            return (Verdict::NotSafe, format!("it serves; let {other} serve first: {how}"));
+        }
+        if self.serving != Some(key.id) {
+            let told = format!("{other} serves with the key that it had before");
+            return (Verdict::NotSafe, told);
+        }
+        let held = || self.keys().filter(|(slot, _, _)| *slot == name).map(|(_, _, key)| key);
+        let in_flight = held().map(|key| key.in_flight).sum::<u32>();
+        if in_flight > 0 {
+            return (Verdict::NotSafe, format!("requests are on their way with it: {in_flight}"));
+        }
+        match key.accepted {
+            None => {
+                (Verdict::Unknown, format!("{other} has not been accepted since it was loaded"))
+            }
+            Some(at) if now.since(at) > RECENTLY.max(probe * 2) => {
+                (Verdict::Unknown, format!("{other} was last accepted at {}", at.written()))
+            }
+            Some(at) => {
+                let used = held().filter_map(|key| key.used).max_by_key(|used| used.wall());
+                let since = used.map_or_else(|| "it was loaded".to_owned(), Moment::written);
+                let proof = format!("{other} serves and was accepted at {}", at.written());
+                (Verdict::Safe, format!("{proof}; no request has used this one since {since}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Tries a key that nobody uses, with the cheapest call that proves it: for a session that cannot exist. 404 is a good key, 401 a
+//! bad one.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::Azure;
+use super::credential::Credential;
+use super::finding::{Finding, find};
+use super::send::send;
+use crate::body::Body;
+use crate::call::{Ask, Head};
+use crate::headers::{CLIENT_REQUEST_ID, SUBSCRIPTION_KEY};
+use crate::metrics::Metrics;
+
+/// Looks after what a resource is shown: keys that nobody has tried for long are, and a token is fetched before it is needed.
+pub fn tend(azure: &Arc<Azure>, metrics: &Arc<Metrics>) {
+    match &azure.credential {
+        Credential::Keys(keys) => {
+            for (id, key) in keys.due() {
+                tokio::spawn(probe(Arc::clone(azure), Arc::clone(metrics), id, key));
+            }
+        }
+        Credential::Token(tokens) => Arc::clone(tokens).tend(),
+    }
+}
+
+async fn probe(azure: Arc<Azure>, metrics: Arc<Metrics>, id: u64, key: HeaderValue) {
+    // It counts against the resource's quota like any other call.
+    azure.share.turn().await;
+    let mut headers = HeaderMap::new();
+    if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+        headers.insert(CLIENT_REQUEST_ID, id);
+    }
+    let path = format!("/face/v1.2/detectLiveness-sessions/{}", Uuid::new_v4());
+    let mut ask =
+        Ask::new(Head { label: "probe", method: Method::GET, path, headers }, Body::Empty);
+    ask.authority = Some((SUBSCRIPTION_KEY, key));
+    let exchange = async {
+        let answer = send(Arc::clone(&azure), Arc::clone(&metrics), ask).await.ok()?;
+        Some(find(answer).await.0)
+    };
+    let finding = timeout(azure.timeout, exchange).await.ok().flatten();
+    if let Credential::Keys(keys) = &azure.credential {
+        keys.conclude(id, finding.unwrap_or(Finding::Unknown), false);
+    }
+}
