@@ -62,6 +62,7 @@ mod clock;
 mod control;
 mod create;
 mod derive;
+mod entra;
 mod face;
 mod failure;
 mod fault;

@@ -170,6 +170,12 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
             "  # without a token\n  curl -si {gateway}/face/v1.2/detectLiveness-sessions/{id}\n"
         ));
         say(format_args!(
+            "  # its keys, and whether each is safe to regenerate\n  livegate keys --admin {admin}\n"
+        ));
+        say(format_args!(
+            "  # regenerate key 1 as Azure would: nobody notices, but livegate keys\n  curl -s {emulator}/emulator/keys -d '{{\"slot\":1,\"regenerate\":true}}'\n"
+        ));
+        say(format_args!(
             "  # what the gateway counts, and how it is\n  curl -s {admin}/metrics\n  curl -s {admin}/\n"
         ));
         say(

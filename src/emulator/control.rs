@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::entra::EntraChange;
 use super::failure::{Failure, Reply, json_reply};
 use super::fault::FaultSpec;
 use super::keys::{Lag, SlotNumber};
@@ -62,6 +63,12 @@ pub(super) fn answer(world: &mut World, ask: &Ask) -> Reply {
             ok(&clock(world))
         }),
         ("keys", None) => on_keys(world, ask),
+        ("entra", None) if ask.method == Method::PUT => {
+            read::<EntraChange>(&ask.body).map(|change| {
+                world.entra.change(&change);
+                done()
+            })
+        }
         ("limits", None) if ask.method == Method::PUT => read::<LimitSpec>(&ask.body).map(|spec| {
             world.limits.set(spec);
             done()
@@ -90,7 +97,7 @@ fn overview(world: &World) -> Value {
             "POST|GET /emulator/sessions", "GET|PATCH|DELETE /emulator/sessions/{id}", "PUT /emulator/plan",
             "POST /emulator/clock", "GET|POST /emulator/keys",
             "POST|GET|DELETE /emulator/faults", "DELETE /emulator/faults/{id}",
-            "GET|DELETE /emulator/requests", "PUT /emulator/limits", "PUT /emulator/errors",
+            "GET|DELETE /emulator/requests", "PUT /emulator/limits", "PUT /emulator/errors", "PUT /emulator/entra",
         ],
     })
 }

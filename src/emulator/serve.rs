@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use super::control;
+use super::entra;
 use super::failure::{Failure, Reply};
 use super::wire::{Cut, Tap, Wire};
 use super::world::{Ask, Exchange, Harm, Slow, World};
@@ -79,6 +80,11 @@ async fn serve(request: Request<Incoming>, world: &Shared, tap: &Tap) -> Respons
     if control::is_control(&ask.path) {
         let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
         return control::answer(&mut world, &ask).map(whole);
+    }
+    if entra::is_entra(&ask.path) {
+        let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = world.clock.now();
+        return world.entra.answer(&ask, now).map(whole);
     }
     let exchange = world.lock().unwrap_or_else(PoisonError::into_inner).exchange(&ask);
     send(exchange, tap).await

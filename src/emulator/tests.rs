@@ -1,5 +1,6 @@
 //! The emulator over a real socket: what it answers.
 
+mod entra;
 mod wire;
 
 use serde_json::{Value, json};

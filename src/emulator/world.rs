@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clock::Clock;
+use super::entra::Entra;
 use super::face::{self, Target};
 use super::failure::{Failure, Form, Reply, raw_json, set};
 use super::fault::{Call, Effect, Faults};
@@ -24,6 +25,7 @@ use super::{derive, gzip};
 pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) keys: Keys,
+    pub(super) entra: Entra,
     pub(super) limits: Limits,
     pub(super) errors: ErrorForms,
     pub(super) faults: Faults,
@@ -90,6 +92,7 @@ impl World {
         Self {
             clock: Clock::default(),
             keys,
+            entra: Entra::default(),
             limits: Limits::default(),
             errors: ErrorForms::default(),
             faults: Faults::default(),
@@ -119,7 +122,9 @@ impl World {
         let struck = self.faults.strike(&call);
         let replaced = struck.iter().find_map(|(_, effect)| replacement(effect));
         let reply = replaced.unwrap_or_else(|| {
-            let answer = self.admit(slot.is_some()).and_then(|()| face::answer(self, &target, ask));
+            let token = self.entra.accepts(ask, now);
+            let admitted = self.admit(slot.is_some(), token);
+            let answer = admitted.and_then(|()| face::answer(self, &target, ask));
             answer.unwrap_or_else(|failure| failure.reply())
         });
         let mut exchange = Exchange::new(reply);
@@ -142,9 +147,12 @@ impl World {
         exchange
     }
 
-    /// The doorkeeper in front of the Face service: first the key, then the limit.
-    fn admit(&mut self, key_accepted: bool) -> Result<(), Failure> {
-        if !key_accepted {
+    /// The doorkeeper in front of the Face service: first the key or token, then the limit.
+    fn admit(&mut self, key: bool, token: bool) -> Result<(), Failure> {
+        if key && !token && !self.entra.local_auth {
+            return Err(Failure::with_status(StatusCode::FORBIDDEN));
+        }
+        if !key && !token {
             return Err(Failure::unauthorized(self.errors.unauthorized));
         }
         let retry_after = self.limits.spec().retry_after;

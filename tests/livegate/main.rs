@@ -19,6 +19,7 @@ mod decision;
 mod docs;
 mod faults;
 mod forwarding;
+mod keys;
 mod lifecycle;
 mod malformed;
 mod memory;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
+use super::super::keys;
 use super::super::plain::fetch;
 use super::super::{Failure, say};
 use super::{Stage, TOKEN, traffic};
@@ -150,10 +151,10 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Key 1 is regenerated, its file changed, and the app notices nothing after the reload.
+    /// Key 1 is regenerated, and the app notices nothing; then its file is changed.
     async fn rotation(&mut self, id: &str) -> Result<(), String> {
         let stage = self.stage;
-        say("# key 1 is regenerated at the resource, its file changed, the gateway told");
+        say("# key 1 is regenerated at the resource, and nobody tells the gateway");
         let answer = traffic::ask(
             &stage.emulator,
             Method::POST,
@@ -162,13 +163,35 @@ impl Pass<'_> {
         )
         .await?;
         let key = self.expect(&answer, 200, "/value").unwrap_or_default();
+        // Azure is asked for audit lists each time, so that the key is needed.
+        let path = format!("{PREVIEW}/{id}/audit");
+        let title = "served with key 2, in the same request";
+        let answer = self.ask(title, Method::GET, &path, None).await?;
+        self.expect(&answer, 200, "/0/digest");
+        self.keys("primary", "safe to regenerate").await?;
+        say("# the new key 1 is written into its file");
         stage.write("key-1", &key)?;
         let answer = traffic::ask(&stage.admin, Method::POST, "/reload", None).await?;
         self.expect_status(&answer, 200);
-        // Azure is asked for audit lists each time, so that the key is needed.
-        let path = format!("{PREVIEW}/{id}/audit");
-        let answer = self.ask("served with the new key", Method::GET, &path, None).await?;
+        let chosen = "/keys/emulator/use?slot=primary";
+        let answer = traffic::ask(&stage.admin, Method::POST, chosen, None).await?;
+        self.expect_status(&answer, 200);
+        let title = "served with the new key";
+        let answer = self.ask(title, Method::GET, &path, None).await?;
         self.expect(&answer, 200, "/0/digest");
+        self.keys("secondary", "safe to regenerate").await
+    }
+
+    /// What `livegate keys` says, and whether that is the verdict on this slot.
+    async fn keys(&mut self, slot: &str, verdict: &str) -> Result<(), String> {
+        let answer = traffic::ask(&self.stage.admin, Method::GET, "/status", None).await?;
+        let status: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let upstream = status.pointer("/upstreams/0").cloned().unwrap_or_default();
+        say(format_args!("# livegate keys\n{}", keys::told(&upstream)));
+        let is = |it: &Value, name: &str, value: &str| it.get(name).is_some_and(|it| it == value);
+        let slots = upstream.get("keys").and_then(Value::as_array).into_iter().flatten();
+        let right = slots.filter(|it| is(it, "slot", slot)).all(|it| is(it, "verdict", verdict));
+        self.right(right, &format!("{slot} to be {verdict}"));
         Ok(())
     }
 
@@ -180,6 +203,8 @@ impl Pass<'_> {
             "livegate_cache_requests_total",
             "livegate_liveness_attempts_total",
             "livegate_digest_checks_total",
+            "livegate_key_requests_total",
+            "livegate_key_failovers_total",
         ];
         let shown = |line: &&str| shown.iter().any(|name| line.starts_with(name));
         let counted: Vec<_> = text.lines().filter(shown).collect();

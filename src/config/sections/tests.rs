@@ -168,7 +168,11 @@ fn the_sample_is_good_and_its_defaults_are_the_defaults() {
         config
     };
     let short = keyless(read(sample).unwrap());
-    let written_out: String = sample
+    // What stands in the place of keys is not there beside them.
+    let (before, entra) = sample.split_once("# Instead of keys").unwrap();
+    let after = entra.split_once("\n\n").unwrap().1;
+    let written_out: String = [before, after]
+        .join("\n")
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(key)
@@ -194,6 +198,29 @@ fn the_sample_is_good_and_its_defaults_are_the_defaults() {
     assert_eq!((short.cache, short.cache), (long.cache, Cache::default()));
     assert_eq!((short.access, short.access), (long.access, Access::default()));
     assert_eq!((short.upstreams, short.apps), (long.upstreams, long.apps));
+}
+
+/// What the sample says of tokens, with each of the three ways to have one.
+#[test]
+fn the_sample_of_tokens_is_good() {
+    let sample = include_str!("../../../config/livegate.toml");
+    let (before, entra) = sample.split_once("# Instead of keys").unwrap();
+    let (entra, after) = entra.split_once("\n\n").unwrap();
+    let before = before.split_once("[upstreams.keys]").unwrap().0;
+    let ways = ["federated_token_file", "client_secret", "managed_identity", "identity_endpoint"];
+    for way in 0..3 {
+        let others: Vec<_> = (0..4).filter(|it| *it != way && (*it, way) != (3, 2)).collect();
+        let lines = entra.lines().skip(1).filter_map(|line| line.strip_prefix("# "));
+        let chosen: Vec<_> = lines
+            .filter(|line| !others.iter().any(|it| line.starts_with(ways[*it])))
+            .filter(|line| way != 2 || !line.starts_with("tenant_id"))
+            .collect();
+        let config = read(&format!("{before}{}\n{after}", chosen.join("\n"))).unwrap();
+        let Credential::Entra(entra) = &config.upstreams[0].credential else {
+            panic!("{:?}", config.upstreams);
+        };
+        assert_eq!(entra.scope, "https://cognitiveservices.azure.com/.default", "{chosen:?}");
+    }
 }
 
 #[test]
