@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::answer::kept::Fill;
 use crate::azure::credential::Credential;
-use crate::azure::keys::SlotStatus;
+use crate::azure::keys::{SlotStatus, compare};
 use crate::azure::tokens::TokenStatus;
 use crate::config::Upstream;
-use crate::state::{Failure, State};
+use crate::state::{Failure, Live, State};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,11 +70,19 @@ impl<'a> UpstreamStatus<'a> {
     }
 }
 
+/// All of them, each slot told with an eye on the others.
+fn upstreams(live: &Live) -> Vec<UpstreamStatus<'_>> {
+    let both = live.config.upstreams.iter().zip(&live.upstreams);
+    let mut told: Vec<_> =
+        both.map(|(upstream, azure)| UpstreamStatus::new(upstream, &azure.credential)).collect();
+    compare(told.iter_mut().filter_map(|told| Some((told.name, told.keys.as_mut()?))));
+    told
+}
+
 /// For programs.
 pub(super) fn json(state: &State) -> String {
     let (live, failure) = (state.live(), state.failure());
     let Fill { entries, bytes, max_bytes } = state.lasting.memory.fill();
-    let upstreams = live.config.upstreams.iter().zip(&live.upstreams);
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         started_at: state.started.to_string(),
@@ -87,9 +95,7 @@ pub(super) fn json(state: &State) -> String {
             waiting_for_restart: &live.restarts,
             last_reload_refused: failure.as_deref(),
         },
-        upstreams: upstreams
-            .map(|(upstream, azure)| UpstreamStatus::new(upstream, &azure.credential))
-            .collect(),
+        upstreams: upstreams(&live),
         apps: live.config.apps.iter().map(|app| app.name.as_str()).collect(),
         cache: CacheStatus { entries, bytes, max_bytes },
     };
@@ -106,18 +112,10 @@ pub(super) fn text(state: &State) -> String {
         "{}, up for {up} s",
         state.not_ready().map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"))
     );
-    for (upstream, azure) in live.config.upstreams.iter().zip(&live.upstreams) {
-        _ = writeln!(
-            text,
-            "upstream {}: {}://{}",
-            upstream.name, upstream.scheme, upstream.authority
-        );
-        match &azure.credential {
-            Credential::Keys(keys) => {
-                keys.status().iter().for_each(|slot| slot_text(&mut text, slot))
-            }
-            Credential::Token(token) => token_text(&mut text, &token.status()),
-        }
+    for UpstreamStatus { name, endpoint, keys, token } in upstreams(&live) {
+        _ = writeln!(text, "upstream {name}: {endpoint}");
+        keys.iter().flatten().for_each(|slot| slot_text(&mut text, slot));
+        token.iter().for_each(|token| token_text(&mut text, token));
     }
     for app in &live.config.apps {
         _ = writeln!(text, "app {}", app.name);

@@ -17,7 +17,7 @@ use http::HeaderValue;
 use self::load::Reading;
 use self::ring::{Next, Ring};
 pub use self::ring::{SlotName, Tried};
-pub use self::status::{SlotStatus, Verdict};
+pub use self::status::{SlotStatus, Verdict, compare};
 use super::finding::Finding;
 use super::outcomes::Outcomes;
 use super::reread::Reread;

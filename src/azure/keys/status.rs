@@ -45,17 +45,17 @@ pub struct SlotStatus {
 }
 
 /// Whether a slot's key can be regenerated in Azure without one failed request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Verdict {
     /// Nothing needs it.
     #[serde(rename = "safe to regenerate")]
     Safe,
-    /// Something does.
-    #[serde(rename = "not safe")]
-    NotSafe,
     /// There is no proof of either.
     #[serde(rename = "unknown")]
     Unknown,
+    /// Something needs it.
+    #[serde(rename = "not safe")]
+    NotSafe,
 }
 
 impl Verdict {
@@ -66,6 +66,31 @@ impl Verdict {
             Self::NotSafe => "not safe to regenerate",
             Self::Unknown => "unknown whether it is safe to regenerate",
         }
+    }
+}
+
+/// Gives each slot the worst verdict of all slots, of all upstreams, that the same key is in: what ends it for one ends it for all.
+pub fn compare<'a>(upstreams: impl Iterator<Item = (&'a str, &'a mut Vec<SlotStatus>)>) {
+    let mut slots: Vec<_> = upstreams
+        .flat_map(|(name, slots)| slots.iter_mut().map(move |slot| (name, slot)))
+        .collect();
+    let told: Vec<_> = slots.iter().map(|(name, slot)| (*name, SlotStatus::clone(slot))).collect();
+    for (_, slot) in &mut slots {
+        let same =
+            told.iter().filter(|(_, other)| slot.fingerprint.is_some() && slot.shares(other));
+        if let Some((name, worst)) = same.max_by_key(|(_, other)| other.verdict)
+            && worst.verdict > slot.verdict
+        {
+            slot.verdict = worst.verdict;
+            slot.reason = format!("{name} {} has the same key", worst.slot);
+        }
+    }
+}
+
+impl SlotStatus {
+    /// Whether the other one has this one's key too, or had it before.
+    fn shares(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint || self.fingerprint == other.former
     }
 }
 
