@@ -13,4 +13,5 @@ mod probes;
 mod refused;
 mod stage;
 mod tokens;
+mod unseen;
 mod verdicts;

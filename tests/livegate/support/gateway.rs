@@ -32,6 +32,7 @@ pub(crate) struct Builder {
     apps: String,
     cache: String,
     more: String,
+    log: Option<String>,
 }
 
 /// A running gateway; killed when dropped.
@@ -62,6 +63,7 @@ impl Builder {
             apps: String::new(),
             cache: "max_bytes = \"0B\"\nrunning_ttl = \"0s\"\n".to_owned(),
             more: String::new(),
+            log: None,
         }
     }
 
@@ -130,6 +132,11 @@ impl Builder {
         self
     }
 
+    /// With this value of `RUST_LOG`.
+    pub(crate) fn log(self, log: &str) -> Self {
+        Self { log: Some(log.to_owned()), ..self }
+    }
+
     /// Writes the configuration, starts the gateway and waits until it is ready, or cannot be.
     pub(crate) fn start(self) -> Gateway {
         let config = self.scratch.write("livegate.toml", self.config());
@@ -137,7 +144,7 @@ impl Builder {
             self.scratch.write("azure.key", AZURE_KEY);
         }
         let args = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let mut process = Process::livegate(&self.scratch, "gateway", args);
+        let mut process = Process::logging(&self.scratch, "gateway", args, self.log.as_deref());
         let public = listening(&mut process, "public", false);
         let secure = self.tls.then(|| listening(&mut process, "public", true));
         let admin = listening(&mut process, "admin", false);

@@ -22,11 +22,22 @@ impl Process {
         name: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Self {
+        Self::logging(scratch, name, args, None)
+    }
+
+    /// The same with this value of `RUST_LOG`.
+    pub(crate) fn logging<A: AsRef<OsStr>>(
+        scratch: &Scratch,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+        log: Option<&str>,
+    ) -> Self {
         let stdout = scratch.path(format!("{name}.out"));
         let stderr = scratch.path(format!("{name}.err"));
         let child = Command::new(env!("CARGO_BIN_EXE_livegate"))
             .args(args)
             .env_remove("RUST_LOG")
+            .envs(log.map(|log| ("RUST_LOG", log)))
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap())
