@@ -9,6 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Body, BodyError, Stream};
 
+/// What keeping a piece costs beside its bytes, so that many small ones are not kept for nothing.
+const PIECE: u32 = 64;
+
 /// A body, for one who may have to send it again.
 #[derive(Debug)]
 pub struct Original(Form);
@@ -131,7 +134,7 @@ impl Kept {
         if self.keep != Keep::All {
             return;
         }
-        let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(data.len()).unwrap_or(u32::MAX).saturating_add(PIECE);
         match Arc::clone(&self.room).try_acquire_many_owned(length) {
             Ok(permit) => {
                 match &mut self.taken {

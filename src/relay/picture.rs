@@ -28,8 +28,8 @@ use crate::liveness::json::Object;
 /// Longest text in a form that is read, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// How long to wait for the hash once Azure has answered: the picture has passed by then.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for the hash once Azure has answered: the picture has passed by then, and only a busy machine is not done.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A picture that is on its way.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ impl Load {
                 }
             })
         };
-        let apps = (0..4).map(app).collect();
+        let apps = (0..2).map(app).collect();
         Self { told, apps }
     }
 
