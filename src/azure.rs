@@ -29,6 +29,7 @@ use crate::body::{Body, Source};
 use crate::call::Ask;
 use crate::config::Upstream;
 use crate::error::Error;
+use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::share::Share;
 
 /// Sends an [`Ask`] and hands back the answer as it begins.
@@ -42,8 +43,10 @@ pub type Asker = BoxCloneSyncService<Ask, Response<Bytes>, Error>;
 pub struct Azure {
     /// What its users share.
     pub share: Arc<Share>,
-    /// Its name in metrics and logs.
+    /// Its name in logs.
     pub name: Arc<str>,
+    /// What is counted of it.
+    pub metrics: Arc<UpstreamMetrics>,
     /// What it is shown for authority.
     pub credential: Credential,
     /// Time from sending a request to the end of a whole answer, or to the head of a streamed one.
@@ -64,10 +67,12 @@ impl Azure {
         upstream: &Upstream,
         share: Arc<Share>,
         credential: Credential,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, String> {
         Ok(Self {
             share,
             name: upstream.name.as_str().into(),
+            metrics: Arc::new(UpstreamMetrics::new(&upstream.name, metrics)),
             credential,
             timeout: upstream.timeout,
             max_answer: upstream.max_answer,

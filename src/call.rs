@@ -11,6 +11,7 @@ use crate::body::Body;
 use crate::config::App;
 use crate::headers::Heard;
 use crate::liveness::{Resource, Route, SessionId};
+use crate::metrics::label::{self, Cache};
 use crate::wishes::Wishes;
 
 /// What an app asks, once it is known who asks and what it means. Only the row that authenticates makes one.
@@ -61,7 +62,7 @@ pub struct Reply {
     /// The answer.
     pub answer: Response<Body>,
     /// The value of the metric label `cache`.
-    pub cache: &'static str,
+    pub cache: Cache,
 }
 
 /// What a request means.
@@ -108,7 +109,7 @@ pub struct Ask {
 #[derive(Debug)]
 pub struct Head {
     /// The value of the metric label `route`.
-    pub label: &'static str,
+    pub label: label::Route,
     /// GET, POST or DELETE.
     pub method: Method,
     /// Path and query, built from what was recognised.
@@ -119,8 +120,8 @@ pub struct Head {
 
 impl Target {
     /// The value of the metric label `route`.
-    pub fn label(&self) -> &'static str {
-        self.route.label(self.resource.operation())
+    pub fn label(&self) -> label::Route {
+        label::Route::new(self.route, self.resource.operation())
     }
 }
 
@@ -144,10 +145,10 @@ impl Meaning {
     }
 
     /// The value of the metric label `route`.
-    pub fn label(&self) -> &'static str {
+    pub fn label(&self) -> label::Route {
         match self {
             Self::Face(target) => target.label(),
-            Self::ClientDigest(_) => "client_digest",
+            Self::ClientDigest(_) => label::Route::ClientDigest,
         }
     }
 }

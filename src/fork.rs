@@ -16,6 +16,7 @@ use crate::call::{Admitted, Call, Reply};
 use crate::error::Error;
 use crate::headers::CACHE_STATUS;
 use crate::liveness::{Family, Route};
+use crate::metrics::label::Cache;
 use crate::relay::Relay;
 
 /// The ways to one resource.
@@ -82,7 +83,7 @@ impl Service<Admitted> for Fork {
             }
             Route::Create | Route::Delete => {
                 let answer = rooms.relay.clone().oneshot(call);
-                async move { Ok(Reply { answer: answer.await?, cache: "none" }) }.boxed()
+                async move { Ok(Reply { answer: answer.await?, cache: Cache::None }) }.boxed()
             }
         };
         Either::Right(reply)
@@ -92,5 +93,5 @@ impl Service<Admitted> for Fork {
 /// RFC 9211 §2.2: the memory takes no part in what is not a session.
 fn passed(mut answer: Response<Body>) -> Reply {
     answer.headers_mut().append(CACHE_STATUS, HeaderValue::from_static("livegate; fwd=bypass"));
-    Reply { answer, cache: "bypass" }
+    Reply { answer, cache: Cache::Bypass }
 }

@@ -12,6 +12,7 @@ use crate::body::Body;
 use crate::call::Meaning;
 use crate::error::Error;
 use crate::liveness::Route;
+use crate::metrics::label;
 
 /// A request whose meaning has been looked at. What is wrong with it is told only to those who may know:
 /// the row that authenticates opens it.
@@ -32,7 +33,7 @@ impl Exchange {
     }
 
     /// The value of the metric label `route`.
-    fn label(&self) -> &'static str {
-        self.meaning.as_ref().map_or("other", Meaning::label)
+    fn label(&self) -> label::Route {
+        self.meaning.as_ref().map_or(label::Route::Other, Meaning::label)
     }
 }

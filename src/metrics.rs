@@ -2,20 +2,32 @@
 //!
 //! Label values come from closed sets and from the configuration, never from the wire. Units are base units.
 
-use std::sync::Arc;
+pub mod label;
+mod request;
+pub mod series;
+mod upstream;
+pub mod waits;
 
-use http::StatusCode;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
-use tokio::time::Instant;
 
-use crate::error::Error;
+use self::label::{Cache, Code, Known, Method, Route, Showing, Store};
+pub use self::request::HttpRequest;
+pub use self::series::{Counters, Gauges, Histograms};
+pub use self::upstream::{UpstreamMetrics, UpstreamTry};
 
 /// Seconds. Cache hits take tens of microseconds, so the edges begin far below those of OpenTelemetry's advice.
 const REQUEST_SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
+];
+
+/// Seconds. What the gateway adds itself: mostly microseconds.
+const GATEWAY_SECONDS: &[f64] = &[
+    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1,
 ];
 
 /// Seconds. A call to Azure crosses a network and does work.
@@ -25,6 +37,13 @@ const UPSTREAM_SECONDS: &[f64] =
 /// Attempts. v1.3-preview.1 allows 3 at most.
 const ATTEMPTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0];
 
+/// Questions about a session. Apps are told to ask every second or so, and a person has minutes.
+const POLLS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+
+/// Seconds. A person needs some to do what is asked; a session's token ends after 10 minutes by default.
+const SESSION_SECONDS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0];
+
 /// Seconds. What the service takes to look at what a device sent.
 const SERVICE_SECONDS: &[f64] =
     &[0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0];
@@ -32,46 +51,63 @@ const SERVICE_SECONDS: &[f64] =
 const TENTHS: &[f64] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 
 macro_rules! metrics {
-    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident $([$($label:literal),+])? $(@ $buckets:expr)?;)+) => {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident $([$($labels:tt)+])? $(@ $buckets:ident)?;)+) => {
         /// Handles to every family. The field's name, behind `livegate_`, is the metric's name.
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
-            $($(#[doc = $help])+ pub $field: $kind,)+
+            $($(#[doc = $help])+ pub $field: metrics!(@type $kind $([$($labels)+])?),)+
         }
 
         impl Metrics {
             /// Makes and registers all families.
             ///
             /// # Errors
-            /// Where two of them had one name, which the table above excludes.
+            /// Where two of them had one name, which the table below excludes.
             pub fn new() -> prometheus::Result<Self> {
                 let registry = Registry::new();
                 $(
                     let name = concat!("livegate_", stringify!($field));
                     let help = concat!($($help),+).trim();
-                    let $field = metrics!(@make $kind, name, help $(, [$($label),+])? $(, $buckets)?);
-                    registry.register(Box::new($field.clone()))?;
+                    let family = metrics!(@family $kind, name, help $(, [$($labels)+])? $(, $buckets)?);
+                    registry.register(Box::new(family.clone()))?;
+                    let $field = metrics!(@handle $kind, family);
                 )+
                 Ok(Self { registry, $($field,)+ })
             }
         }
     };
-    (@make IntGauge, $name:expr, $help:expr) => { IntGauge::new($name, $help)? };
-    (@make IntCounterVec, $name:expr, $help:expr, [$($label:literal),+]) => { IntCounterVec::new(Opts::new($name, $help), &[$($label),+])? };
-    (@make IntGaugeVec, $name:expr, $help:expr, [$($label:literal),+]) => { IntGaugeVec::new(Opts::new($name, $help), &[$($label),+])? };
-    (@make HistogramVec, $name:expr, $help:expr, [$($label:literal),+], $buckets:expr) => {
+    (@type Counters [$($label:literal: $set:ident),+]) => { Counters<metrics!(@sets $($set)+)> };
+    (@type Gauges [$($label:literal: $set:ident),+]) => { Gauges<metrics!(@sets $($set)+)> };
+    (@type Histograms [$($label:literal: $set:ident),+]) => { Histograms<metrics!(@sets $($set)+)> };
+    (@sets $one:ident) => { $one };
+    (@sets $($set:ident)+) => { ($($set),+) };
+    (@type $kind:ident $([$($label:literal),+])?) => { $kind };
+    (@handle Counters, $family:ident) => { Counters::all($family) };
+    (@handle Gauges, $family:ident) => { Gauges::all($family) };
+    (@handle Histograms, $family:ident) => { Histograms::all($family) };
+    (@handle $kind:ident, $family:ident) => { $family };
+    (@family IntGauge, $name:expr, $help:expr) => { IntGauge::new($name, $help)? };
+    (@family IntCounter, $name:expr, $help:expr) => { IntCounter::new($name, $help)? };
+    (@family Counters, $name:expr, $help:expr, [$($label:literal: $set:ident),+]) => { metrics!(@family IntCounterVec, $name, $help, [$($label),+]) };
+    (@family Gauges, $name:expr, $help:expr, [$($label:literal: $set:ident),+]) => { metrics!(@family IntGaugeVec, $name, $help, [$($label),+]) };
+    (@family Histograms, $name:expr, $help:expr, [$($label:literal: $set:ident),+], $buckets:ident) => { metrics!(@family HistogramVec, $name, $help, [$($label),+], $buckets) };
+    (@family IntCounterVec, $name:expr, $help:expr, [$($label:literal),+]) => { IntCounterVec::new(Opts::new($name, $help), &[$($label),+])? };
+    (@family IntGaugeVec, $name:expr, $help:expr, [$($label:literal),+]) => { IntGaugeVec::new(Opts::new($name, $help), &[$($label),+])? };
+    (@family HistogramVec, $name:expr, $help:expr, [$($label:literal),+], $buckets:ident) => {
         HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &[$($label),+])?
     };
 }
 
 metrics! {
     /// Requests that were answered; the code is other where the client left before.
-    http_requests_total: IntCounterVec["route", "method", "code"];
+    http_requests_total: Counters["route": Route, "method": Method, "code": Code];
     /// Seconds from a request's head to its answer (to the answer's head, where it streams).
-    http_request_duration_seconds: HistogramVec["route", "cache"] @ REQUEST_SECONDS;
+    http_request_duration_seconds: Histograms["route": Route, "cache": Cache] @ REQUEST_SECONDS;
+    /// Seconds of that which the gateway took itself: without those that it waited for Azure, for another request's question, or for the app.
+    http_gateway_duration_seconds: Histograms["route": Route, "cache": Cache] @ GATEWAY_SECONDS;
     /// Requests that are being answered.
-    http_requests_in_flight: IntGaugeVec["route"];
+    http_requests_in_flight: Gauges["route": Route];
     /// Requests that were refused before Azure was asked.
     http_requests_rejected_total: IntCounterVec["route", "reason"];
     /// Tries at Azure, second ones included; the code is other where no answer came.
@@ -82,6 +118,10 @@ metrics! {
     upstream_requests_in_flight: IntGaugeVec["upstream"];
     /// Tries at Azure that brought no usable answer.
     upstream_errors_total: IntCounterVec["upstream", "kind"];
+    /// Errors that Azure answered with, by their code, or by their status where they have none.
+    upstream_service_errors_total: IntCounterVec["upstream", "error_code"];
+    /// Times that a request was held up or refused for want of quota, by who did it.
+    upstream_throttled_total: IntCounterVec["upstream", "source"];
     /// Requests to Azure that were sent once more.
     upstream_retries_total: IntCounterVec["upstream", "reason", "outcome"];
     /// Tries at Azure by the slot whose key they carried, probes included, and by what Azure said of that key.
@@ -99,9 +139,9 @@ metrics! {
     /// Readings of a slot, by what made the gateway read and what came of it.
     key_reloads_total: IntCounterVec["source", "result"];
     /// Session GETs by the part that the memory had in their answers.
-    cache_requests_total: IntCounterVec["route", "outcome"];
+    cache_requests_total: Counters["route": Route, "outcome": Cache];
     /// Answers about sessions that came from Azure, by what the memory did with them.
-    cache_stores_total: IntCounterVec["result"];
+    cache_stores_total: Counters["result": Store];
     /// Kept answers that were let go of.
     cache_evictions_total: IntCounterVec["cause"];
     /// Times that the memory was told to forget.
@@ -118,6 +158,10 @@ metrics! {
     liveness_sessions_total: IntCounterVec["operation", "status"];
     /// Attempts that a session needed, where the api-version tells how many.
     liveness_session_attempts: HistogramVec["operation"] @ ATTEMPTS;
+    /// Times that apps asked about a session until it ended; those about sessions that have ended do not count.
+    liveness_session_polls: HistogramVec["operation"] @ POLLS;
+    /// Seconds from the first that was heard of a session, its creation if that passed here, to the first sight of its end.
+    liveness_session_observed_duration_seconds: HistogramVec["operation"] @ SESSION_SECONDS;
     /// How sure the service is that it was the person of the picture, each attempt once, from 0 to 1.
     liveness_verify_confidence_ratio: HistogramVec["identical"] @ TENTHS;
     /// Attempts that the service thinks are abuse, each once.
@@ -143,7 +187,7 @@ metrics! {
     /// Comparisons of the pictures that were verified against, once for each attempt and picture.
     verify_image_checks_total: IntCounterVec["verdict"];
     /// How callers showed who they are, and what came of it.
-    app_auth_total: IntCounterVec["method", "result"];
+    app_auth_total: Counters["method": Showing, "result": Known];
     /// Answers by app.
     app_requests_total: IntCounterVec["app", "code_class"];
     /// Readings of the configuration, at the start and after.
@@ -152,8 +196,16 @@ metrics! {
     config_last_reload_successful: IntGauge;
     /// Unix time of the last good reading of the configuration.
     config_last_reload_success_timestamp_seconds: IntGauge;
+    /// Unix time when a certificate ends, of each role the one that ends first.
+    tls_certificate_not_after_timestamp_seconds: IntGaugeVec["role"];
+    /// Lines of the log that were lost, because they were not taken as fast as they came.
+    log_lines_lost_total: IntCounter;
+    /// Spans that were lost, because the collector did not take them.
+    trace_spans_lost_total: IntCounter;
+    /// Times that the gateway itself was wrong and a request was answered with 500 for it.
+    panics_total: IntCounter;
     /// Always 1; the labels tell what runs.
-    build_info: IntGaugeVec["version"];
+    build_info: IntGaugeVec["version", "revision", "rustc"];
 }
 
 impl Metrics {
@@ -167,13 +219,6 @@ impl Metrics {
         families.extend(prometheus::core::Collector::collect(&process));
         TextEncoder::new().encode_to_string(&families)
     }
-
-    /// Counts what kept an exchange with Azure from bringing a usable answer.
-    pub fn upstream_failed(&self, upstream: &str, error: &Error) {
-        if let Some(kind) = error.upstream_kind() {
-            self.upstream_errors_total.with_label_values(&[upstream, kind]).inc();
-        }
-    }
 }
 
 /// Lets what counts evictions stand at 0, so that whoever is to be woken by its growing sees it grow.
@@ -183,156 +228,21 @@ pub fn start_evictions(evictions: &IntCounterVec) {
     }
 }
 
-/// A status as a label: the ones that matter by themselves, the rest as `other`, so that the number of series is bounded.
-pub fn code(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        200 => "200",
-        204 => "204",
-        304 => "304",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        409 => "409",
-        412 => "412",
-        413 => "413",
-        429 => "429",
-        500 => "500",
-        502 => "502",
-        503 => "503",
-        504 => "504",
-        _ => "other",
-    }
-}
-
-/// The class of a status, as a label.
-pub fn class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
-    }
-}
-
-/// Counts one up for as long as it lives, so that leaving early counts down too.
-#[derive(Debug)]
-pub struct InFlight(IntGauge);
-
-impl InFlight {
-    /// One more under way.
-    pub fn new(gauge: IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// A request of an app, counted and timed when this is dropped: one whose client left early is counted
-/// too, with the code `other`.
-#[derive(Debug)]
-pub struct HttpRequest {
-    metrics: Arc<Metrics>,
-    route: &'static str,
-    method: &'static str,
-    code: &'static str,
-    cache: &'static str,
-    start: Instant,
-    _in_flight: InFlight,
-}
-
-impl HttpRequest {
-    /// It came in.
-    pub fn new(metrics: Arc<Metrics>, route: &'static str, method: &'static str) -> Self {
-        let in_flight = InFlight::new(metrics.http_requests_in_flight.with_label_values(&[route]));
-        let start = Instant::now();
-        Self { metrics, route, method, code: "other", cache: "none", start, _in_flight: in_flight }
-    }
-
-    /// It was answered, and the memory had this part in it.
-    pub fn answered(mut self, status: StatusCode, cache: &'static str) {
-        self.code = code(status);
-        self.cache = cache;
-    }
-}
-
-impl Drop for HttpRequest {
-    fn drop(&mut self) {
-        let Self { metrics, route, method, code, cache, start, .. } = self;
-        metrics.http_requests_total.with_label_values(&[*route, *method, *code]).inc();
-        let seconds = start.elapsed().as_secs_f64();
-        let duration = &metrics.http_request_duration_seconds;
-        duration.with_label_values(&[*route, *cache]).observe(seconds);
-        if matches!(*route, "session" | "session_verify") && *cache != "none" {
-            metrics.cache_requests_total.with_label_values(&[*route, *cache]).inc();
-        }
-    }
-}
-
-/// One try at Azure, counted and timed when this is dropped, which is when its answer's body is complete
-/// or given up. One that brought no answer is counted with the code `other`.
-#[derive(Debug)]
-pub struct UpstreamTry {
-    metrics: Arc<Metrics>,
-    upstream: Arc<str>,
-    route: &'static str,
-    code: &'static str,
-    start: Instant,
-    _in_flight: InFlight,
-}
-
-impl UpstreamTry {
-    /// It is about to be sent.
-    pub fn new(metrics: Arc<Metrics>, upstream: Arc<str>, route: &'static str) -> Self {
-        let in_flight = metrics.upstream_requests_in_flight.with_label_values(&[&*upstream]);
-        let (start, in_flight) = (Instant::now(), InFlight::new(in_flight));
-        Self { metrics, upstream, route, code: "other", start, _in_flight: in_flight }
-    }
-
-    /// The answer's head came.
-    pub fn head(&mut self, status: StatusCode) {
-        self.code = code(status);
-    }
-
-    /// It brought no usable answer.
-    pub fn failed(&self, error: &Error) {
-        self.metrics.upstream_failed(&self.upstream, error);
-    }
-}
-
-impl Drop for UpstreamTry {
-    fn drop(&mut self) {
-        let Self { metrics, upstream, route, code, start, .. } = self;
-        let upstream: &str = upstream;
-        metrics.upstream_requests_total.with_label_values(&[upstream, *route, *code]).inc();
-        let seconds = start.elapsed().as_secs_f64();
-        let duration = &metrics.upstream_request_duration_seconds;
-        duration.with_label_values(&[upstream, *route]).observe(seconds);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn the_table_holds_and_is_written() {
         let metrics = Metrics::new().unwrap();
-        metrics.build_info.with_label_values(&["1"]).set(1);
-        let guard = InFlight::new(metrics.http_requests_in_flight.with_label_values(&["session"]));
-        assert!(
-            metrics
-                .text()
-                .unwrap()
-                .contains("livegate_http_requests_in_flight{route=\"session\"} 1\n")
-        );
-        drop(guard);
+        metrics.build_info.with_label_values(&["1", "r", "c"]).set(1);
+        let metrics = Arc::new(metrics);
+        let request = HttpRequest::new(Arc::clone(&metrics), Route::Session, Method::Get);
+        let text = metrics.text().unwrap();
+        assert!(text.contains("livegate_http_requests_in_flight{route=\"session\"} 1\n"));
+        drop(request);
         let text = metrics.text().unwrap();
         assert!(text.contains("livegate_http_requests_in_flight{route=\"session\"} 0\n"));
         assert!(text.contains("# HELP livegate_build_info Always 1; the labels tell what runs.\n"));

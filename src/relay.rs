@@ -27,6 +27,7 @@ use crate::error::{Defect, Error, Unreachable};
 use crate::headers::towards_app;
 use crate::liveness::{Operation, Route, SessionId};
 use crate::metrics::Metrics;
+use crate::metrics::waits::waiting;
 use crate::moment::Moment;
 use picture::Picture;
 
@@ -62,9 +63,9 @@ impl Relay {
 
     /// Asks Azure, and waits for the answer's head for so long.
     async fn send(self, ask: Ask, limit: Duration) -> Result<Response<Body>, Error> {
-        let Self { sender, azure, metrics, stream_timeout, .. } = self;
+        let Self { sender, azure, stream_timeout, .. } = self;
         let outcome = timeout(limit, sender.oneshot(ask)).await.unwrap_or_else(|_| {
-            metrics.upstream_failed(&azure.name, &Error::UpstreamTimeout);
+            azure.metrics.failed(&Error::UpstreamTimeout);
             Err(Error::UpstreamTimeout)
         });
         let (mut parts, body): (_, Source) = outcome?.into_parts();
@@ -89,7 +90,7 @@ impl Relay {
             return Ok(answer);
         }
         let (parts, body) = answer.into_parts();
-        let body = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
+        let body = waiting(body.collect()).await.map_err(|error| broken(&error))?.to_bytes();
         let created = serde_json::from_slice::<Created<'_>>(&body).ok();
         let id = created.and_then(|created| SessionId::parse(&created.session_id));
         if let Some((operation, id)) = operation.zip(id) {

@@ -51,7 +51,7 @@ pub fn stack(
     lasting: &Arc<Lasting>,
     metrics: &Arc<Metrics>,
 ) -> Front {
-    let apps = Arc::new(Apps::new(&config.apps));
+    let apps = Arc::new(Apps::new(&config.apps, metrics));
     let Server { max_body, max_headers, .. } = config.server;
     let limits = Limits { max_body, max_headers };
     let rows = ServiceBuilder::new()
@@ -68,8 +68,8 @@ pub fn stack(
     let rooms = upstreams.iter().map(|azure| {
         let cache = Cache { max_bytes: lasting.memory.max_bytes(), ..config.cache };
         let terms = Terms { share: Arc::clone(&azure.share), cache, patience: azure.timeout };
-        let sender = sender(azure, metrics);
-        let asker = asker(sender.clone(), azure, metrics);
+        let sender = sender(azure);
+        let asker = asker(sender.clone(), azure);
         let (name, number) = (Arc::clone(&azure.name), azure.share.number);
         let investigator =
             Investigator::new(Arc::clone(lasting), Arc::clone(metrics), name, number);
@@ -143,21 +143,21 @@ fn relay(
 }
 
 /// The last room, as the stairs see it. One unit is an answer that is taken to its end.
-fn asker(sender: Sender, azure: &Arc<Azure>, metrics: &Arc<Metrics>) -> Asker {
+fn asker(sender: Sender, azure: &Arc<Azure>) -> Asker {
     let rows = ServiceBuilder::new()
         // Outside of the exchange, so that its time covers second tries and the body.
-        .layer(collect(Arc::clone(azure), Arc::clone(metrics)));
+        .layer(collect(Arc::clone(azure)));
     Asker::new(rows.service(sender))
 }
 
 /// The last room, as all see it. One unit is an exchange with Azure up to the answer's head.
-fn sender(azure: &Arc<Azure>, metrics: &Arc<Metrics>) -> Sender {
+fn sender(azure: &Arc<Azure>) -> Sender {
     let rows = ServiceBuilder::new()
         // Outside of authorize, so that a second try shows what is good at its own moment.
-        .layer(again(Arc::clone(azure), Arc::clone(metrics)))
+        .layer(again(Arc::clone(azure)))
         // Innermost: nothing above it ever sees a key.
-        .layer(authorize(Arc::clone(azure), Arc::clone(metrics)));
-    let (azure, metrics) = (Arc::clone(azure), Arc::clone(metrics));
-    let last = service_fn(move |ask| send(Arc::clone(&azure), Arc::clone(&metrics), ask));
+        .layer(authorize(Arc::clone(azure)));
+    let azure = Arc::clone(azure);
+    let last = service_fn(move |ask| send(Arc::clone(&azure), ask));
     Sender::new(rows.service(last))
 }

@@ -17,7 +17,7 @@ pub(crate) async fn tend(state: Arc<State>) {
     loop {
         tick.tick().await;
         for azure in &state.live().upstreams {
-            probe::tend(azure, &state.metrics);
+            probe::tend(azure);
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::liveness::agent::Clients;
 use crate::liveness::audit::finding::{Fetched, Member, Source};
 use crate::liveness::audit::timeline::Reach;
 use crate::liveness::audit::{self, List, Unreadable};
+use crate::metrics::label::Cache;
 
 /// The row.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ where
             // RFC 9211 §2.2: the memory takes no part in it.
             let status = HeaderValue::from_static("livegate; fwd=bypass");
             answer.headers_mut().append(CACHE_STATUS, status);
-            Ok(Reply { answer, cache: "bypass" })
+            Ok(Reply { answer, cache: Cache::Bypass })
         }
         .boxed()
     }

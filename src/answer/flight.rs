@@ -20,13 +20,22 @@ use crate::liveness::SessionId;
 /// What a flight brought: an answer, and whether it is kept.
 pub(super) type Outcome = Result<(Arc<Prepared>, bool), Error>;
 
+/// A flight's end.
+#[derive(Debug, Clone)]
+pub(super) struct Landed {
+    /// What it brought.
+    pub(super) outcome: Outcome,
+    /// How much of its time it waited for Azure.
+    pub(super) waited: Duration,
+}
+
 /// A flight, as it stands in the table: on its way, or landed a moment ago with an answer that may be shared.
 #[derive(Debug)]
 pub(super) struct Flight {
     /// No other flight has the same.
     pub(super) number: u64,
     spelling: Option<SessionId>,
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: watch::Receiver<Option<Landed>>,
 }
 
 /// What one gets who wants to fly.
@@ -37,7 +46,7 @@ pub(super) enum Ticket {
     /// An answer that may change but is young enough.
     Shared(Arc<Prepared>),
     /// A place in the flight that is on its way.
-    Joined(watch::Receiver<Option<Outcome>>),
+    Joined(watch::Receiver<Option<Landed>>),
     /// The flight begins here.
     Begun(Landing),
 }
@@ -49,7 +58,7 @@ pub(super) struct Landing {
     memory: Arc<Memory>,
     question: Question,
     number: u64,
-    outcome: watch::Sender<Option<Outcome>>,
+    outcome: watch::Sender<Option<Landed>>,
 }
 
 impl Flight {
@@ -59,7 +68,7 @@ impl Flight {
             return None;
         }
         let landed = self.outcome.borrow().clone();
-        match landed {
+        match landed.map(|landed| landed.outcome) {
             None => Some(Ticket::Joined(self.outcome.clone())),
             Some(Ok((answer, _))) if answer.is_younger(oldest) => Some(Ticket::Shared(answer)),
             Some(_) => None,
@@ -84,13 +93,13 @@ impl Landing {
     }
 
     /// The place of whoever began it.
-    pub(super) fn join(&self) -> watch::Receiver<Option<Outcome>> {
+    pub(super) fn join(&self) -> watch::Receiver<Option<Landed>> {
         self.outcome.subscribe()
     }
 
     /// Hands the outcome to all, once the memory has what may be kept of it. An answer that may be shared stays in the
     /// table for its time, and nobody waits for that.
-    pub(super) async fn land(self, outcome: Result<(Prepared, Life), Error>) {
+    pub(super) async fn land(self, outcome: Result<(Prepared, Life), Error>, waited: Duration) {
         let mut shared = None;
         let outcome = outcome.map(|(answer, life)| {
             let kept = self.memory.take(&self.question, self.number, &answer, life);
@@ -100,7 +109,7 @@ impl Landing {
             };
             (Arc::new(answer), kept)
         });
-        self.outcome.send_replace(Some(outcome));
+        self.outcome.send_replace(Some(Landed { outcome, waited }));
         if let Some(time) = shared {
             sleep(time).await;
         }

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::config::Cache;
 use crate::liveness::session::Standing;
+use crate::metrics::label::Store;
 
 /// Azure deletes a session's data 48 hours after its creation (Face API; the data and privacy page of the service).
 const LONGEST: Duration = Duration::from_secs(48 * 3600);
@@ -18,10 +19,10 @@ const LONGEST_CONTENT: usize = 256 << 10;
 pub enum Life {
     /// It is final: kept for so long.
     Kept(Duration),
-    /// It may change: told for so long to those who ask meanwhile. The reason is a value of the metric label `result`.
-    Shared(Duration, &'static str),
-    /// Told once. The reason is a value of the metric label `result`.
-    Told(&'static str),
+    /// It may change: told for so long to those who ask meanwhile. The reason is for the metrics.
+    Shared(Duration, Store),
+    /// Told once. The reason is for the metrics.
+    Told(Store),
 }
 
 impl Life {
@@ -48,23 +49,23 @@ pub struct Case {
 pub fn life(case: Case, cache: &Cache) -> Life {
     let Case { status, length, standing, age } = case;
     if length > LONGEST_CONTENT {
-        return Life::Told("too_large");
+        return Life::Told(Store::TooLarge);
     }
     let left = LONGEST.saturating_sub(age.unwrap_or_default());
     let kept = |ttl: Duration| match ttl.min(left) {
-        _ if cache.max_bytes == 0 => Life::Shared(cache.running_ttl, "no_store"),
-        Duration::ZERO => Life::Shared(cache.running_ttl, "no_store"),
+        _ if cache.max_bytes == 0 => Life::Shared(cache.running_ttl, Store::NoStore),
+        Duration::ZERO => Life::Shared(cache.running_ttl, Store::NoStore),
         life => Life::Kept(life),
     };
     let shared = |reason| Life::Shared(cache.running_ttl, reason);
     match (status, standing) {
         (StatusCode::OK, Some(Standing::Succeeded)) => kept(cache.ttl),
         (StatusCode::OK, Some(Standing::Ended)) => kept(cache.failed_ttl),
-        (StatusCode::OK, Some(Standing::Pending | Standing::Decided)) => shared("not_terminal"),
-        (StatusCode::OK, Some(Standing::Unknown)) => shared("unknown_state"),
-        (StatusCode::OK, Some(Standing::Unreadable) | None) => Life::Told("undecodable"),
+        (StatusCode::OK, Some(Standing::Pending | Standing::Decided)) => shared(Store::NotTerminal),
+        (StatusCode::OK, Some(Standing::Unknown)) => shared(Store::UnknownState),
+        (StatusCode::OK, Some(Standing::Unreadable) | None) => Life::Told(Store::Undecodable),
         // That there is no such session is not told again either: a new one may appear at any moment.
-        _ => Life::Told("error_status"),
+        _ => Life::Told(Store::ErrorStatus),
     }
 }
 
@@ -92,14 +93,14 @@ mod tests {
         for (status, standing, expected) in [
             (200, Some(Standing::Succeeded), Life::Kept(HOUR)),
             (200, Some(Standing::Ended), Life::Kept(CACHE.failed_ttl)),
-            (200, Some(Standing::Decided), Life::Shared(running, "not_terminal")),
-            (200, Some(Standing::Pending), Life::Shared(running, "not_terminal")),
-            (200, Some(Standing::Unknown), Life::Shared(running, "unknown_state")),
-            (200, Some(Standing::Unreadable), Life::Told("undecodable")),
-            (404, None, Life::Told("error_status")),
-            (429, None, Life::Told("error_status")),
-            (500, None, Life::Told("error_status")),
-            (204, None, Life::Told("error_status")),
+            (200, Some(Standing::Decided), Life::Shared(running, Store::NotTerminal)),
+            (200, Some(Standing::Pending), Life::Shared(running, Store::NotTerminal)),
+            (200, Some(Standing::Unknown), Life::Shared(running, Store::UnknownState)),
+            (200, Some(Standing::Unreadable), Life::Told(Store::Undecodable)),
+            (404, None, Life::Told(Store::ErrorStatus)),
+            (429, None, Life::Told(Store::ErrorStatus)),
+            (500, None, Life::Told(Store::ErrorStatus)),
+            (204, None, Life::Told(Store::ErrorStatus)),
         ] {
             assert_eq!(decide(status, standing), expected, "{status} {standing:?}");
         }
@@ -112,21 +113,21 @@ mod tests {
         };
         assert_eq!(decide(Duration::ZERO), Life::Kept(HOUR));
         assert_eq!(decide(47 * HOUR + HOUR / 2), Life::Kept(HOUR / 2));
-        assert_eq!(decide(48 * HOUR), Life::Shared(CACHE.running_ttl, "no_store"));
-        assert_eq!(decide(Duration::MAX), Life::Shared(CACHE.running_ttl, "no_store"));
+        assert_eq!(decide(48 * HOUR), Life::Shared(CACHE.running_ttl, Store::NoStore));
+        assert_eq!(decide(Duration::MAX), Life::Shared(CACHE.running_ttl, Store::NoStore));
     }
 
     #[test]
     fn a_time_of_nothing_keeps_nothing() {
         let off = Cache { ttl: Duration::ZERO, running_ttl: Duration::ZERO, ..CACHE };
         let told = life(case(200, Some(Standing::Succeeded)), &off);
-        assert_eq!(told, Life::Shared(Duration::ZERO, "no_store"));
+        assert_eq!(told, Life::Shared(Duration::ZERO, Store::NoStore));
     }
 
     #[test]
     fn what_is_far_longer_than_a_session_is_told_once() {
         let long = |length| Case { length, ..case(200, Some(Standing::Succeeded)) };
         assert_eq!(life(long(256 << 10), &CACHE), Life::Kept(HOUR));
-        assert_eq!(life(long((256 << 10) + 1), &CACHE), Life::Told("too_large"));
+        assert_eq!(life(long((256 << 10) + 1), &CACHE), Life::Told(Store::TooLarge));
     }
 }

@@ -23,6 +23,7 @@ use crate::liveness::digest::Digest;
 use crate::liveness::verdict::Given;
 use crate::liveness::{Family, Operation, SessionId};
 use crate::metrics::Metrics;
+use crate::metrics::label::Store;
 use crate::moment::Moment;
 
 /// Azure deletes a session's data after 48 hours; nothing about one need be known for longer.
@@ -129,10 +130,10 @@ impl Memory {
         }
         let wanted = wanted.and_then(|entry| {
             let deleted = !ours || table.deleted.contains_key(&key.session());
-            if deleted { Err("no_store") } else { Ok(entry) }
+            if deleted { Err(Store::NoStore) } else { Ok(entry) }
         });
-        let result = wanted.as_ref().err().copied().unwrap_or("stored");
-        self.metrics.cache_stores_total.with_label_values(&[result]).inc();
+        let result = wanted.as_ref().err().copied().unwrap_or(Store::Stored);
+        self.metrics.cache_stores_total.at(result).inc();
         let kept = wanted.is_ok();
         match wanted {
             Ok(entry) => self.kept.insert(key, entry),

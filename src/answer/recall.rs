@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, Ready, ready};
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 use tower::layer::layer_fn;
 use tower::{Layer, Service, ServiceExt as _};
 
-use super::flight::{Landing, Outcome, Ticket};
+use super::flight::{Landed, Landing, Outcome, Ticket};
 use super::kept::Entry;
 use super::key::Question;
 use super::life::{Case, life};
@@ -24,6 +24,7 @@ use crate::call::Call;
 use crate::config::Cache;
 use crate::error::Error;
 use crate::liveness::session::Standing;
+use crate::metrics::waits::{apart, waited, waiting};
 use crate::moment::Moment;
 use crate::share::Share;
 
@@ -186,7 +187,10 @@ where
             }
             Ticket::Shared(answer) => Err(Ok(Told::new(question, answer, How::Shared))),
             Ticket::Joined(outcome) => {
-                Ok(landed(question, outcome, *patience, move |_| How::Collapsed(why)).boxed())
+                let landed = landed(outcome, *patience, |_| {});
+                let told = move |(answer, _)| Told::new(question, answer, How::Collapsed(why));
+                // What another request waits for is waited for by this one too, from its first moment.
+                Ok(waiting(landed).map_ok(told).boxed())
             }
             Ticket::Begun(landing) => {
                 let Some(place) = share.place() else {
@@ -203,8 +207,9 @@ where
                 let flight = fly(answer, Arc::clone(&self.memory), cache, landing, place);
                 // Nobody waits for the task itself: it ends by itself, within the resource's deadline.
                 drop(tokio::spawn(flight));
-                let how = move |stored| How::Asked { why, stored };
-                Ok(landed(question, outcome, *patience, how).boxed())
+                let told =
+                    move |(answer, stored)| Told::new(question, answer, How::Asked { why, stored });
+                Ok(landed(outcome, *patience, waited).map_ok(told).boxed())
             }
         }
     }
@@ -225,19 +230,22 @@ impl Terms {
     }
 }
 
-/// Waits for a flight to land, but not for ever.
+/// Waits for a flight to land, but not for ever, and tells how much of that time was Azure's.
 async fn landed(
-    question: Question,
-    mut outcome: watch::Receiver<Option<Outcome>>,
+    mut flight: watch::Receiver<Option<Landed>>,
     patience: Duration,
-    how: impl FnOnce(bool) -> How,
-) -> Result<Told, Error> {
-    let landed = timeout(patience, outcome.wait_for(Option::is_some)).await;
-    let landed = landed.map_err(|_| Error::UpstreamTimeout)?;
+    azures: impl FnOnce(Duration),
+) -> Outcome {
+    let landed = timeout(patience, flight.wait_for(Option::is_some)).await;
+    let Ok(landed) = landed else {
+        azures(patience);
+        return Err(Error::UpstreamTimeout);
+    };
     // A flight that ends without an outcome has crashed.
-    let landed = landed.ok().and_then(|outcome| outcome.clone());
-    let (answer, stored) = landed.ok_or(Error::Internal)??;
-    Ok(Told::new(question, answer, how(stored)))
+    let landed = landed.ok().and_then(|landed| landed.clone());
+    let Landed { outcome, waited } = landed.ok_or(Error::Internal)?;
+    azures(waited);
+    outcome
 }
 
 async fn fly(
@@ -247,7 +255,8 @@ async fn fly(
     landing: Landing,
     place: OwnedSemaphorePermit,
 ) {
-    let outcome = answer.await.map(|answer| {
+    let (answer, waited) = apart(answer).await;
+    let outcome = answer.map(|answer| {
         let created = answer.session.as_ref().and_then(|session| session.created);
         let told = created.map(|created| answer.fetched.since_wall(created));
         // The gateway's own knowledge counts too: a session does not become younger by what its content says.
@@ -257,7 +266,7 @@ async fn fly(
         (answer, life)
     });
     drop(place);
-    landing.land(outcome).await;
+    landing.land(outcome, waited).await;
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use crate::headers::{LIVENESS_DIGEST, verdict_value};
 use crate::liveness::digest::Digest;
 use crate::liveness::json::Object;
 use crate::liveness::verdict::{Evidence, Given, Mode, Verdict};
+use crate::metrics::label::Cache;
+use crate::metrics::waits::waiting;
 
 /// Attempts that can be named: as many as are read of a session.
 const ATTEMPTS: std::ops::RangeInclusive<u64> = 1..=100;
@@ -67,7 +69,7 @@ impl Register {
             let verdict = evidence.map_or(Verdict::Pending, judge);
             answer.headers_mut().insert(LIVENESS_DIGEST, verdict_value(verdict));
         }
-        Ok(Reply { answer, cache: "none" })
+        Ok(Reply { answer, cache: Cache::None })
     }
 }
 
@@ -87,12 +89,12 @@ impl Service<Registration> for Register {
 
 async fn read(body: Body) -> Result<(Digest, Option<u64>), Error> {
     let most = usize::try_from(LONGEST_REGISTRATION).unwrap_or(usize::MAX);
-    let content = Limited::new(body, most).collect().await.map_err(|error| {
-        match error.downcast_ref::<BodyError>() {
-            Some(BodyError::TooSlow) => Error::BodyTooSlow,
-            Some(BodyError::Broken(_) | BodyError::Superseded) => Error::BodyBroken,
-            Some(BodyError::TooLarge) | None => Error::BodyTooLarge,
-        }
+    let content = waiting(Limited::new(body, most).collect()).await.map_err(|error| match error
+        .downcast_ref::<BodyError>(
+    ) {
+        Some(BodyError::TooSlow) => Error::BodyTooSlow,
+        Some(BodyError::Broken(_) | BodyError::Superseded) => Error::BodyBroken,
+        Some(BodyError::TooLarge) | None => Error::BodyTooLarge,
     })?;
     let content: Object<Content> =
         serde_json::from_slice(&content.to_bytes()).map_err(|_| NO_JSON)?;

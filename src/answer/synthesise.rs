@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 use super::enrich::Asked;
 use super::investigate::{Findings, Investigator};
 use super::recall::{How, Told};
-use super::tell::word;
+use super::tell::part;
 use crate::body::Body;
 use crate::call::{Call, Page, Reply, Target};
 use crate::error::{Defect, Error};
@@ -128,7 +128,7 @@ impl Investigator {
         let mut reply = Response::new(Body::from(body));
         *reply.status_mut() = answer.status;
         *reply.headers_mut() = headers;
-        Ok(Reply { answer: reply, cache: word(*how) })
+        Ok(Reply { answer: reply, cache: part(*how) })
     }
 }
 

@@ -23,6 +23,7 @@ use crate::headers::{
     CACHE_STATUS, LIVENESS_DIGEST, LIVENESS_VERIFY_IMAGE, PREFERENCE_APPLIED, verdict_value,
 };
 use crate::liveness::verdict::Likeness;
+use crate::metrics::label::Cache;
 use crate::moment::Moment;
 use crate::wishes::Wishes;
 
@@ -91,7 +92,7 @@ fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = if unchanged { StatusCode::NOT_MODIFIED } else { answer.status };
     *reply.headers_mut() = fields;
-    Reply { answer: reply, cache: word(*how) }
+    Reply { answer: reply, cache: part(*how) }
 }
 
 impl Told {
@@ -130,15 +131,15 @@ fn hit(left: Duration) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("livegate; hit"))
 }
 
-/// The value of the metric label `cache`.
-pub(super) const fn word(how: How) -> &'static str {
+/// The part that the memory had, for the metrics.
+pub(super) const fn part(how: How) -> Cache {
     match how {
-        How::Hit(_) => "hit",
-        How::Shared => "shared",
-        How::Asked { why: Why::Off, .. } | How::Collapsed(Why::Off) => "disabled",
-        How::Asked { why: Why::Request, .. } => "bypass",
-        How::Asked { .. } => "miss",
-        How::Collapsed(_) => "collapsed",
+        How::Hit(_) => Cache::Hit,
+        How::Shared => Cache::Shared,
+        How::Asked { why: Why::Off, .. } | How::Collapsed(Why::Off) => Cache::Disabled,
+        How::Asked { why: Why::Request, .. } => Cache::Bypass,
+        How::Asked { .. } => Cache::Miss,
+        How::Collapsed(_) => Cache::Collapsed,
     }
 }
 

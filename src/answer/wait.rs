@@ -19,6 +19,7 @@ use super::poller::{News, Seat, goes_on};
 use super::recall::Told;
 use crate::call::Call;
 use crate::error::Error;
+use crate::metrics::waits::waiting;
 use crate::share::Share;
 
 /// The row.
@@ -86,7 +87,7 @@ where
             let changed = tokio::select! {
                 biased;
                 () = drained(&mut draining) => return self.now(latest, again).await,
-                changed = news.changed() => changed,
+                changed = waiting(news.changed()) => changed,
                 () = sleep_until(deadline) => {
                     return self.now(latest, again).await.map(Told::waited);
                 }

@@ -18,22 +18,17 @@ use super::Azure;
 use crate::body::Source;
 use crate::call::Ask;
 use crate::error::{Error, Unreachable};
-use crate::metrics::Metrics;
 
 /// The row.
 #[derive(Debug, Clone)]
 pub struct Again<S> {
     inner: S,
     azure: Arc<Azure>,
-    metrics: Arc<Metrics>,
 }
 
 /// Sends once more what a broken connection swallowed.
-pub fn again<S>(
-    azure: Arc<Azure>,
-    metrics: Arc<Metrics>,
-) -> impl Layer<S, Service = Again<S>> + Clone {
-    layer_fn(move |inner| Again { inner, azure: Arc::clone(&azure), metrics: Arc::clone(&metrics) })
+pub fn again<S>(azure: Arc<Azure>) -> impl Layer<S, Service = Again<S>> + Clone {
+    layer_fn(move |inner| Again { inner, azure: Arc::clone(&azure) })
 }
 
 impl<S> Service<Ask> for Again<S>
@@ -56,18 +51,14 @@ where
         };
         let first = self.inner.call(ask);
         let inner = self.inner.clone();
-        let (azure, metrics) = (Arc::clone(&self.azure), Arc::clone(&self.metrics));
+        let azure = Arc::clone(&self.azure);
         async move {
             match first.await {
                 Err(Error::Unreachable(Unreachable::Reset)) => {}
                 other => return other,
             }
             let answer = inner.oneshot(second).await;
-            let outcome = if answer.is_ok() { "ok" } else { "failed" };
-            metrics
-                .upstream_retries_total
-                .with_label_values(&[&*azure.name, "stale_connection", outcome])
-                .inc();
+            azure.metrics.retried("stale_connection", answer.is_ok());
             answer
         }
         .boxed()

@@ -18,26 +18,17 @@ use super::keys::Tried;
 use crate::body::{Original, Source};
 use crate::call::Ask;
 use crate::error::Error;
-use crate::metrics::Metrics;
 
 /// The row.
 #[derive(Debug, Clone)]
 pub struct Authorize<S> {
     inner: S,
     azure: Arc<Azure>,
-    metrics: Arc<Metrics>,
 }
 
 /// Puts the resource's authority on requests.
-pub fn authorize<S>(
-    azure: Arc<Azure>,
-    metrics: Arc<Metrics>,
-) -> impl Layer<S, Service = Authorize<S>> + Clone {
-    layer_fn(move |inner| Authorize {
-        inner,
-        azure: Arc::clone(&azure),
-        metrics: Arc::clone(&metrics),
-    })
+pub fn authorize<S>(azure: Arc<Azure>) -> impl Layer<S, Service = Authorize<S>> + Clone {
+    layer_fn(move |inner| Authorize { inner, azure: Arc::clone(&azure) })
 }
 
 impl<S> Service<Ask> for Authorize<S>
@@ -54,14 +45,12 @@ where
     }
 
     fn call(&mut self, ask: Ask) -> Self::Future {
-        let Self { inner, azure, metrics } = self.clone();
+        let Self { inner, azure } = self.clone();
         async move {
             let mut refused = None;
             let outcome = exchange(&azure, inner, ask, &mut refused).await;
             if let Some(refusal) = refused {
-                let outcome = if outcome.is_ok() { "ok" } else { "failed" };
-                let labels = [&*azure.name, Refusal::retry(refusal), outcome];
-                metrics.upstream_retries_total.with_label_values(&labels).inc();
+                azure.metrics.retried(Refusal::retry(refusal), outcome.is_ok());
             }
             outcome
         }
@@ -90,7 +79,7 @@ where
         *refused = last;
         let (head, authority) = (Arc::clone(&ask.head), Some(pass.header()));
         let answer = inner.clone().oneshot(Ask { head, authority, body }).await?;
-        let (finding, answer) = find(answer).await;
+        let (finding, answer) = find(answer, &azure.metrics).await;
         pass.finding = finding;
         match finding {
             Finding::Refused(refusal) => last = Some(refusal),

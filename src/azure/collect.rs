@@ -22,26 +22,18 @@ use crate::body::Source;
 use crate::call::Ask;
 use crate::error::{Defect, Error};
 use crate::headers::towards_app;
-use crate::metrics::Metrics;
+use crate::metrics::waits::waiting;
 
 /// The row.
 #[derive(Debug, Clone)]
 pub struct Collect<S> {
     inner: S,
     azure: Arc<Azure>,
-    metrics: Arc<Metrics>,
 }
 
 /// Takes answers whole.
-pub fn collect<S>(
-    azure: Arc<Azure>,
-    metrics: Arc<Metrics>,
-) -> impl Layer<S, Service = Collect<S>> + Clone {
-    layer_fn(move |inner| Collect {
-        inner,
-        azure: Arc::clone(&azure),
-        metrics: Arc::clone(&metrics),
-    })
+pub fn collect<S>(azure: Arc<Azure>) -> impl Layer<S, Service = Collect<S>> + Clone {
+    layer_fn(move |inner| Collect { inner, azure: Arc::clone(&azure) })
 }
 
 impl<S> Service<Ask> for Collect<S>
@@ -59,17 +51,17 @@ where
 
     fn call(&mut self, ask: Ask) -> Self::Future {
         let answer = self.inner.call(ask);
-        let (azure, metrics) = (Arc::clone(&self.azure), Arc::clone(&self.metrics));
+        let azure = Arc::clone(&self.azure);
         async move {
             let limit = usize::try_from(azure.max_answer).unwrap_or(usize::MAX);
             let whole = async {
                 let answer = answer.await?;
                 // What kept the answer's head from coming has been counted where it happened.
                 let whole = whole(answer, limit).await;
-                whole.inspect_err(|error| metrics.upstream_failed(&azure.name, error))
+                whole.inspect_err(|error| azure.metrics.failed(error))
             };
             timeout(azure.timeout, whole).await.unwrap_or_else(|_| {
-                metrics.upstream_failed(&azure.name, &Error::UpstreamTimeout);
+                azure.metrics.failed(&Error::UpstreamTimeout);
                 Err(Error::UpstreamTimeout)
             })
         }
@@ -79,7 +71,8 @@ where
 
 async fn whole(answer: Response<Source>, limit: usize) -> Result<Response<Bytes>, Error> {
     let (mut parts, body) = answer.into_parts();
-    let body = Limited::new(body, limit).collect().await.map_err(|error| defect(&error))?;
+    let body =
+        waiting(Limited::new(body, limit).collect()).await.map_err(|error| defect(&error))?;
     let body = body.to_bytes();
     let mut encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
     let body = match (encodings.next(), encodings.next()) {

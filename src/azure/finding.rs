@@ -7,6 +7,8 @@ use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 
 use crate::body::Source;
+use crate::metrics::UpstreamMetrics;
+use crate::metrics::waits::waiting;
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
@@ -54,26 +56,33 @@ impl Refusal {
 }
 
 /// Reads an answer, which passes on as it is. An error's code stands in a header, or in the body alone.
-pub(super) async fn find(mut answer: Response<Source>) -> (Finding, Response<Source>) {
-    let named = matches!(answer.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+pub(super) async fn find(
+    mut answer: Response<Source>,
+    metrics: &UpstreamMetrics,
+) -> (Finding, Response<Source>) {
+    let status = answer.status();
+    let named = matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
         && !answer.headers().contains_key(ERROR_CODE);
-    let content = if named { answer.body_mut().peek(LONGEST_ERROR).await } else { Vec::new() };
-    (finding(answer.status(), answer.headers(), &content), answer)
+    let content =
+        if named { waiting(answer.body_mut().peek(LONGEST_ERROR)).await } else { Vec::new() };
+    let code = code(answer.headers(), &content);
+    if status.is_client_error() || status.is_server_error() {
+        metrics.refused(status, code.as_deref());
+    }
+    (finding(status, answer.headers(), code.as_deref()), answer)
 }
 
-fn finding(status: StatusCode, headers: &HeaderMap, content: &[u8]) -> Finding {
-    let header = headers.get(ERROR_CODE).and_then(|code| code.to_str().ok()).map(Cow::Borrowed);
-    let code = header.or_else(|| code(content));
+fn finding(status: StatusCode, headers: &HeaderMap, code: Option<&str>) -> Finding {
     match status {
         StatusCode::UNAUTHORIZED => Finding::Refused(Refusal::Unauthorized),
         // Any other 403 (network rules, volume quota, approval) has nothing to do with the key.
-        StatusCode::FORBIDDEN => match code.as_deref() {
+        StatusCode::FORBIDDEN => match code {
             Some("AuthenticationTypeDisabled") => Finding::Refused(Refusal::Disabled),
             _ => Finding::Unknown,
         },
         StatusCode::TOO_MANY_REQUESTS => Finding::Throttled,
         // Who stands in front of the service answers paths that it does not know before it looks at the key, in its own words.
-        StatusCode::NOT_FOUND if code.as_deref() != Some("404") => Finding::Accepted,
+        StatusCode::NOT_FOUND if code != Some("404") => Finding::Accepted,
         status if status.is_success() => Finding::Accepted,
         status if status.is_client_error() && headers.contains_key(ERROR_CODE) => Finding::Accepted,
         _ => Finding::Unknown,
@@ -92,8 +101,10 @@ struct Code<'a> {
     code: Cow<'a, str>,
 }
 
-fn code(content: &[u8]) -> Option<Cow<'_, str>> {
-    serde_json::from_slice::<Failure<'_>>(content).ok().map(|failure| failure.error.code)
+fn code(headers: &HeaderMap, content: &[u8]) -> Option<String> {
+    let header = headers.get(ERROR_CODE).and_then(|code| code.to_str().ok()).map(str::to_owned);
+    let told = || serde_json::from_slice::<Failure<'_>>(content).ok();
+    header.or_else(|| told().map(|failure| failure.error.code.into_owned()))
 }
 
 #[cfg(test)]
@@ -132,7 +143,7 @@ mod tests {
                 headers.insert(ERROR_CODE, HeaderValue::from_str(header).unwrap());
             }
             let status = StatusCode::from_u16(status).unwrap();
-            let found = finding(status, &headers, content.as_bytes());
+            let found = finding(status, &headers, code(&headers, content.as_bytes()).as_deref());
             assert_eq!(found, expected, "{status} {header} {content}");
         }
     }

@@ -14,21 +14,21 @@ use super::send::send;
 use crate::body::Body;
 use crate::call::{Ask, Head};
 use crate::headers::{CLIENT_REQUEST_ID, SUBSCRIPTION_KEY};
-use crate::metrics::Metrics;
+use crate::metrics::label::Route;
 
 /// Looks after what a resource is shown: keys that nobody has tried for long are, and a token is fetched before it is needed.
-pub fn tend(azure: &Arc<Azure>, metrics: &Arc<Metrics>) {
+pub fn tend(azure: &Arc<Azure>) {
     match &azure.credential {
         Credential::Keys(keys) => {
             for (id, key) in keys.due() {
-                tokio::spawn(probe(Arc::clone(azure), Arc::clone(metrics), id, key));
+                tokio::spawn(probe(Arc::clone(azure), id, key));
             }
         }
         Credential::Token(tokens) => Arc::clone(tokens).tend(),
     }
 }
 
-async fn probe(azure: Arc<Azure>, metrics: Arc<Metrics>, id: u64, key: HeaderValue) {
+async fn probe(azure: Arc<Azure>, id: u64, key: HeaderValue) {
     // It counts against the resource's quota like any other call.
     azure.share.turn().await;
     let mut headers = HeaderMap::new();
@@ -37,11 +37,11 @@ async fn probe(azure: Arc<Azure>, metrics: Arc<Metrics>, id: u64, key: HeaderVal
     }
     let path = format!("/face/v1.2/detectLiveness-sessions/{}", Uuid::new_v4());
     let mut ask =
-        Ask::new(Head { label: "probe", method: Method::GET, path, headers }, Body::Empty);
+        Ask::new(Head { label: Route::Probe, method: Method::GET, path, headers }, Body::Empty);
     ask.authority = Some((SUBSCRIPTION_KEY, key));
     let exchange = async {
-        let answer = send(Arc::clone(&azure), Arc::clone(&metrics), ask).await.ok()?;
-        Some(find(answer).await.0)
+        let answer = send(Arc::clone(&azure), ask).await.ok()?;
+        Some(find(answer, &azure.metrics).await.0)
     };
     let finding = timeout(azure.timeout, exchange).await.ok().flatten();
     if let Credential::Keys(keys) = &azure.credential {

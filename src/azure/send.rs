@@ -13,20 +13,16 @@ use super::Azure;
 use crate::body::{Body, BodyError, Source};
 use crate::call::Ask;
 use crate::error::{Defect, Error, Unreachable};
-use crate::metrics::{Metrics, UpstreamTry};
+use crate::metrics::waits::waiting;
 
 /// Sends, and waits for the answer's head. The answer's body goes on counting and timing.
 ///
 /// # Errors
 /// Where no head came: see [`Error::upstream_kind`].
-pub async fn send(
-    azure: Arc<Azure>,
-    metrics: Arc<Metrics>,
-    ask: Ask,
-) -> Result<Response<Source>, Error> {
-    let mut attempt = UpstreamTry::new(metrics, Arc::clone(&azure.name), ask.head.label);
+pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error> {
+    let mut attempt = azure.metrics.begin(ask.head.label);
     let request = request(&azure, ask).ok_or(Error::Internal)?;
-    match azure.client.request(request).await {
+    match waiting(azure.client.request(request)).await {
         Ok(answer) if !(200..600).contains(&answer.status().as_u16()) => {
             // An interim status at the end, or one that no class has: RFC 9110 §15.
             let error = Error::UpstreamInvalidResponse(Defect::NotHttp);

@@ -22,6 +22,7 @@ use super::rest::Rest;
 use crate::config::{Entra, Upstream};
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::metrics::waits::waiting;
 use crate::moment::Moment;
 
 /// The first wait after a fetch that failed; each one after it is twice as long, up to the longest.
@@ -143,7 +144,7 @@ impl Tokens {
             }
             // The one who asks may leave; the fetch goes on, for all who need it.
             let fetch = Arc::clone(&self).renew(tried.ids.first().copied());
-            drop(tokio::spawn(fetch).await);
+            drop(waiting(tokio::spawn(fetch)).await);
         }
         if tried.ids.is_empty() {
             return Err(Error::NoKey);

@@ -21,7 +21,8 @@ use crate::call::{Admitted, Call, Meaning, Registration, Reply};
 use crate::config::App;
 use crate::error::Error;
 use crate::headers::{Heard, SUBSCRIPTION_KEY};
-use crate::metrics::{Metrics, class};
+use crate::metrics::label::{Class, Known, Showing};
+use crate::metrics::{Counters, Metrics};
 use crate::wishes::Wishes;
 
 /// All apps by the hashes of their tokens.
@@ -35,26 +36,32 @@ pub struct Apps(HashMap<[u8; 8], Vec<Holder>>);
 #[derive(Debug)]
 struct Holder {
     hash: [u8; 32],
+    caller: Caller,
+}
+
+/// An app, and the answers to it.
+#[derive(Debug, Clone)]
+struct Caller {
     app: Arc<App>,
+    answers: Arc<Counters<Class>>,
 }
 
 impl Apps {
     /// Sorts apps by their tokens.
-    pub fn new(apps: &[App]) -> Self {
+    pub fn new(apps: &[App], metrics: &Metrics) -> Self {
         let mut by_hash = Self::default();
         for app in apps.iter().cloned().map(Arc::new) {
-            for token in &app.tokens {
-                by_hash
-                    .0
-                    .entry(start_of(token))
-                    .or_default()
-                    .push(Holder { hash: *token, app: Arc::clone(&app) });
+            let answers = Counters::of(&metrics.app_requests_total, &[app.name.as_str()]);
+            let caller = Caller { app, answers: Arc::new(answers) };
+            for hash in &caller.app.tokens {
+                let holder = Holder { hash: *hash, caller: caller.clone() };
+                by_hash.0.entry(start_of(hash)).or_default().push(holder);
             }
         }
         by_hash
     }
 
-    fn find(&self, token: &[u8]) -> Option<&Arc<App>> {
+    fn find(&self, token: &[u8]) -> Option<&Caller> {
         // Nothing is nobody's token, whatever hash the configuration holds.
         if token.is_empty() {
             return None;
@@ -64,7 +71,7 @@ impl Apps {
         candidates
             .iter()
             .find(|holder| bool::from(holder.hash.ct_eq(&hash)))
-            .map(|holder| &holder.app)
+            .map(|holder| &holder.caller)
     }
 }
 
@@ -107,38 +114,39 @@ where
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         let known = self.known(exchange.request.headers());
-        let (app, call) = match known {
-            Ok(app) => (Arc::clone(&app), open(app, exchange)),
-            Err((method, result, error)) => {
-                self.metrics.app_auth_total.with_label_values(&[method, result]).inc();
+        let (answers, call) = match known {
+            Ok(Caller { app, answers }) => (answers, open(app, exchange)),
+            Err((showing, result, error)) => {
+                self.metrics.app_auth_total.at((showing, result)).inc();
                 return ready(Err(error)).boxed();
             }
         };
-        let result = if matches!(call, Err(Error::Forbidden(_))) { "route" } else { "ok" };
-        self.metrics.app_auth_total.with_label_values(&["token", result]).inc();
+        let forbidden = matches!(call, Err(Error::Forbidden(_)));
+        let result = if forbidden { Known::Route } else { Known::Ok };
+        self.metrics.app_auth_total.at((Showing::Token, result)).inc();
         let answer = call.map(|call| self.inner.call(call));
-        let by_class = self.metrics.app_requests_total.clone();
         async move {
             let answer = match answer {
                 Ok(answer) => answer.await,
                 Err(error) => Err(error),
             };
             let status = answer.as_ref().map_or_else(Error::status, |reply| reply.answer.status());
-            by_class.with_label_values(&[app.name.as_str(), class(status)]).inc();
+            answers.at(Class::new(status)).inc();
             answer
         }
         .boxed()
     }
 }
 
-/// Why a caller is not known: how it showed who it is, what came of it (labels of the metric), and what it is told.
-type Unknown = (&'static str, &'static str, Error);
+/// Why a caller is not known: how it showed who it is, what came of it, and what it is told.
+type Unknown = (Showing, Known, Error);
 
 impl<S> Authenticate<S> {
-    fn known(&self, headers: &HeaderMap) -> Result<Arc<App>, Unknown> {
-        let token = token(headers).map_err(|error| ("token", "unknown", error))?;
-        let token = token.ok_or(("none", "missing", Error::Unauthorized))?;
-        self.apps.find(token).cloned().ok_or(("token", "unknown", Error::Unauthorized))
+    fn known(&self, headers: &HeaderMap) -> Result<Caller, Unknown> {
+        let token = token(headers).map_err(|error| (Showing::Token, Known::Unknown, error))?;
+        let token = token.ok_or((Showing::None, Known::Missing, Error::Unauthorized))?;
+        let unknown = (Showing::Token, Known::Unknown, Error::Unauthorized);
+        self.apps.find(token).cloned().ok_or(unknown)
     }
 }
 
@@ -193,6 +201,7 @@ mod tests {
     use crate::body::Body;
     use crate::call::{Page, Target};
     use crate::liveness::{Resource, Route};
+    use crate::metrics::label::Cache;
 
     async fn ask(headers: &[(&str, &str)], target: Result<Target, Error>) -> Result<String, Error> {
         let tokens = ["token-1", "token-2"].map(|token| Sha256::digest(token).into()).to_vec();
@@ -207,9 +216,10 @@ mod tests {
             let Admitted::Call(call) = admitted else { panic!("a registration") };
             let answer =
                 Response::builder().header("app", call.app.name.as_str()).body(Body::Empty);
-            Ok(Reply { answer: answer.unwrap(), cache: "none" })
+            Ok(Reply { answer: answer.unwrap(), cache: Cache::None })
         });
-        let row = authenticate(Arc::new(Apps::new(&[app])), Arc::new(Metrics::new().unwrap()));
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let row = authenticate(Arc::new(Apps::new(&[app], &metrics)), metrics);
         let meaning = target.map(Meaning::Face);
         let exchange = Exchange { request: request.body(Body::Empty).unwrap(), meaning };
         let answer = row.layer(inner).oneshot(exchange).await?.answer;

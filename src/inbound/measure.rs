@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use http::{Method, Response};
+use http::Response;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Exchange;
 use crate::body::Body;
 use crate::call::Reply;
+use crate::metrics::label::Method;
+use crate::metrics::waits::apart;
 use crate::metrics::{HttpRequest, Metrics};
 
 /// The row.
@@ -42,24 +44,14 @@ where
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
-        let (route, method) = (exchange.label(), method(exchange.request.method()));
+        let (route, method) = (exchange.label(), Method::new(exchange.request.method()));
         let request = HttpRequest::new(Arc::clone(&self.metrics), route, method);
         let answer = self.inner.call(exchange);
         Box::pin(async move {
-            let Reply { answer, cache } = answer.await?;
-            request.answered(answer.status(), cache);
+            let (reply, waited) = apart(answer).await;
+            let Reply { answer, cache } = reply?;
+            request.answered(answer.status(), cache, waited);
             Ok(answer)
         })
-    }
-}
-
-/// The value of the metric label `method`.
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        _ => "other",
     }
 }

@@ -20,6 +20,7 @@ use crate::call::Reply;
 use crate::error::Error;
 use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, request_id, verdict_value};
 use crate::metrics::Metrics;
+use crate::metrics::label::Cache;
 
 /// Azure's name for the header that repeats the error's code.
 pub const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -66,13 +67,17 @@ where
                 Err(_) => Error::Internal,
             };
             if let Some(reason) = error.rejection() {
-                metrics.http_requests_rejected_total.with_label_values(&[route, reason]).inc();
+                let labels = [route.as_str(), reason];
+                metrics.http_requests_rejected_total.with_label_values(&labels).inc();
+            }
+            if error == Error::Internal {
+                metrics.panics_total.inc();
             }
             if error.status().is_server_error() {
                 let id = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
                 tracing::warn!(
                     client_request_id = id,
-                    route,
+                    route = route.as_str(),
                     code = error.code(),
                     status = error.status().as_u16(),
                     "{error}"
@@ -85,7 +90,7 @@ where
                 let status = if asked { forward } else { "livegate" };
                 answer.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static(status));
             }
-            Ok(Reply { answer, cache: "none" })
+            Ok(Reply { answer, cache: Cache::None })
         })
     }
 }
@@ -138,7 +143,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap());
         let inner = service_fn(move |_: Exchange| {
             let outcome = outcome.clone();
-            async move { outcome().map(|answer| Reply { answer, cache: "none" }) }
+            async move { outcome().map(|answer| Reply { answer, cache: Cache::None }) }
         });
         let answer = rescue(metrics).layer(inner).oneshot(exchange()).await.unwrap().answer;
         let code =

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::headers::{LIVENESS_DECISION, LIVENESS_DIGEST};
 use crate::liveness::SessionId;
 use crate::liveness::resource::Kind;
+use crate::metrics::label::{self, Cache};
 use crate::pseudonym::{Pseudonym, Pseudonyms};
 
 /// What the log's lines can be told apart by.
@@ -109,7 +110,7 @@ impl<S> Trail<S> {
 /// A line, written when it is dropped: also about a read that its app did not wait for.
 struct Line {
     app: Arc<App>,
-    route: &'static str,
+    route: label::Route,
     version: &'static str,
     session: String,
     key: Option<Arc<str>>,
@@ -121,7 +122,7 @@ struct Line {
 /// What was told.
 struct Outcome {
     status: StatusCode,
-    cache: &'static str,
+    cache: Cache,
     decision: Option<HeaderValue>,
     verdict: Option<HeaderValue>,
 }
@@ -132,13 +133,13 @@ impl Line {
         self.told = Some(match outcome {
             Ok(Reply { answer, cache }) => Outcome {
                 status: answer.status(),
-                cache,
+                cache: *cache,
                 decision: of(answer.headers(), &LIVENESS_DECISION),
                 verdict: of(answer.headers(), &LIVENESS_DIGEST),
             },
             Err(error) => Outcome {
                 status: error.status(),
-                cache: "none",
+                cache: Cache::None,
                 decision: None,
                 verdict: error.verdict().map(crate::headers::verdict_value),
             },
@@ -152,12 +153,12 @@ impl Drop for Line {
         tracing::info!(
             target: TARGET,
             app = self.app.name.as_str(),
-            route = self.route,
+            route = self.route.as_str(),
             version = self.version,
             session = self.session.as_str(),
             key = self.key.as_deref(),
             status = told.map(|told| told.status.as_u16()),
-            cache = told.map(|told| told.cache),
+            cache = told.map(|told| told.cache.as_str()),
             decision = told.and_then(|told| text(told.decision.as_ref())),
             verdict = told.and_then(|told| text(told.verdict.as_ref())),
             client_request_id = text(self.request_id.as_ref()).map(short),

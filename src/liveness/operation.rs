@@ -19,7 +19,7 @@ impl Operation {
     }
 }
 
-/// What an app can be granted, and the value of the metric label `route`.
+/// What an app can be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
     /// GET of one session.
@@ -52,19 +52,5 @@ impl Route {
     /// Whether it reads what is known of one session.
     pub const fn is_read(self) -> bool {
         matches!(self, Self::Session | Self::Audit)
-    }
-
-    /// The value of the metric label `route`.
-    pub const fn label(self, operation: Option<Operation>) -> &'static str {
-        match (self, operation) {
-            (Self::Session, Some(Operation::LivenessWithVerify)) => "session_verify",
-            (Self::Session, _) => "session",
-            (Self::Audit, Some(Operation::LivenessWithVerify)) => "audit_verify",
-            (Self::Audit, _) => "audit",
-            (Self::Create, _) => "session_create",
-            (Self::Delete, _) => "session_delete",
-            (Self::List, _) => "session_list",
-            (Self::Image, _) => "session_image",
-        }
     }
 }

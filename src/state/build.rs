@@ -73,7 +73,8 @@ impl Build<'_> {
                 Credential::Token(Arc::new(Tokens::new(upstream, entra, self.metrics)?))
             }
         };
-        Azure::new(upstream, self.shares.of(upstream), credential).map(Arc::new)
+        let share = self.shares.of(upstream);
+        Azure::new(upstream, share, credential, self.metrics).map(Arc::new)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::liveness::audit::Entry;
 use crate::liveness::audit::signal::{Signal, Signals};
 use crate::liveness::session::Attempt;
 use crate::liveness::verdict::Given;
-use crate::metrics;
+use crate::metrics::label::Class;
 
 /// The bits of an entry's mark that tell what was odd about it.
 const FLAGS: [(Signal, u32); 3] =
@@ -125,5 +125,7 @@ pub(super) fn shown(attempt: &Attempt) -> u32 {
 /// The class of the status that a device was answered with, as a label.
 fn class(status: Option<u16>) -> &'static str {
     let known = status.filter(|status| *status < 600);
-    known.and_then(|status| StatusCode::from_u16(status).ok()).map_or("other", metrics::class)
+    known
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .map_or("other", |status| Class::new(status).as_str())
 }

@@ -1,0 +1,75 @@
+//! What a request waits for: Azure, another request's question, an app that is slow to send. The rest of its time is the
+//! gateway's own.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::task_local;
+use tokio::time::Instant;
+
+task_local! {
+    static WAITED: Cell<Duration>;
+}
+
+/// Runs something, and tells how much of its time it waited for others.
+pub async fn apart<F: Future>(future: F) -> (F::Output, Duration) {
+    let whole = async {
+        let output = future.await;
+        (output, WAITED.get().get())
+    };
+    WAITED.scope(Cell::default(), whole).await
+}
+
+/// Waits for others.
+pub async fn waiting<F: Future>(future: F) -> F::Output {
+    // Counted also where it is given up.
+    let _wait = Wait(Instant::now());
+    future.await
+}
+
+/// So much time was waited for others.
+pub fn waited(time: Duration) {
+    // Where nobody asks, nobody is told.
+    _ = WAITED.try_with(|waited| waited.set(waited.get() + time));
+}
+
+struct Wait(Instant);
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        waited(self.0.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_waited_for_is_told_also_where_it_is_given_up() {
+        let second = Duration::from_secs(1);
+        let (output, waited) = apart(async {
+            sleep(second).await;
+            waiting(sleep(2 * second)).await;
+            assert!(timeout(4 * second, waiting(sleep(60 * second))).await.is_err());
+            7
+        })
+        .await;
+        assert_eq!((output, waited.as_secs()), (7, 6));
+        waiting(sleep(second)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_has_its_own() {
+        let second = Duration::from_secs(1);
+        let inner = async { apart(waiting(sleep(2 * second))).await.1 };
+        let (inner, outer) = apart(async {
+            waiting(sleep(second)).await;
+            inner.await
+        })
+        .await;
+        assert_eq!((inner.as_secs(), outer.as_secs()), (2, 1));
+    }
+}
