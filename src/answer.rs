@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod counted;
+mod course;
 pub mod enrich;
 mod flight;
 mod gate;

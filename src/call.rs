@@ -25,6 +25,8 @@ pub struct Call {
     pub wishes: Wishes,
     /// What else it said.
     pub heard: Heard,
+    /// Whether it is the app's own question, and not one that the gateway asks for it.
+    pub by_app: bool,
     /// The content, of a create.
     pub body: Body,
 }
@@ -156,9 +158,10 @@ impl Meaning {
 impl Call {
     /// The same question once more, asked of Azure anew. It has no content: only a create has.
     pub fn anew(&self) -> Self {
-        let Self { app, target, heard, wishes: _, body: _ } = self;
+        let Self { app, target, heard, wishes: _, by_app: _, body: _ } = self;
         let (app, target, heard) = (Arc::clone(app), target.clone(), heard.renamed());
-        Self { app, target, wishes: Wishes::for_no_cache(), heard, body: Body::Empty }
+        let wishes = Wishes::for_no_cache();
+        Self { app, target, wishes, heard, by_app: false, body: Body::Empty }
     }
 
     /// What Azure is asked for it.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
+use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 pub use self::files::Watched;
@@ -51,13 +52,34 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+impl Config {
+    /// When the first certificate ends, by the value of the metric label `role`.
+    pub fn certificates(&self) -> [(&'static str, Option<Timestamp>); 2] {
+        let first = |ends: fn(&Tls) -> Option<Timestamp>| {
+            self.listeners.iter().filter_map(|listener| ends(listener.tls.as_ref()?)).min()
+        };
+        [("server", first(|tls| tls.ends)), ("client_ca", first(|tls| tls.client_ca_ends))]
+    }
+}
+
 /// An address that apps are heard at.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Address and port; port 0 takes a free one.
     pub address: SocketAddr,
     /// TLS, or none.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Tls>,
+}
+
+/// A listener's TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// What connections are made with.
+    pub config: Arc<rustls::ServerConfig>,
+    /// When the first certificate of the chain that it shows ends, where that can be read.
+    pub ends: Option<Timestamp>,
+    /// When the first of the roots ends that clients' certificates are checked against.
+    pub client_ca_ends: Option<Timestamp>,
 }
 
 /// Limits of the public side.

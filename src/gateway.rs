@@ -64,7 +64,8 @@ impl Gateway {
     /// One sentence for each address that cannot be had and each resource that cannot be prepared.
     pub fn bind(config: Config, watched: Watched) -> Result<Self, Vec<String>> {
         let metrics = Metrics::new().map_err(|error| vec![error.to_string()])?;
-        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let build = [env!("CARGO_PKG_VERSION"), env!("LIVEGATE_REVISION"), env!("LIVEGATE_RUSTC")];
+        metrics.build_info.with_label_values(&build).set(1);
         // Before anybody can know the addresses, and ask for a reload.
         let hangup = signal(SignalKind::hangup()).map_err(|error| vec![error.to_string()])?;
         let listen = |address, tls| {
@@ -73,7 +74,9 @@ impl Gateway {
         let doors: Vec<_> = config
             .listeners
             .iter()
-            .map(|listener| listen(listener.address, listener.tls.clone()))
+            .map(|listener| {
+                listen(listener.address, listener.tls.as_ref().map(|tls| Arc::clone(&tls.config)))
+            })
             .collect();
         let admin = listen(config.admin, None);
         let told: Vec<_> =
@@ -99,6 +102,11 @@ impl Gateway {
             .iter()
             .filter_map(|door| Some((door.address().ok()?, door.tls().is_some())))
             .collect()
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.state.metrics
     }
 
     /// The admin port's address.

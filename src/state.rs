@@ -228,6 +228,7 @@ impl State {
             // It was written to meanwhile, and could be read half.
             return Ok(());
         }
+        let changed = watched != *self.watched() || self.failure().is_some();
         self.watched.store(Arc::new(watched));
         let outcome = match built {
             Ok((config, upstreams)) => {
@@ -239,7 +240,7 @@ impl State {
                 Err(mistakes)
             }
         };
-        self.conclude(&outcome);
+        self.conclude(&outcome, changed);
         outcome
     }
 
@@ -272,7 +273,7 @@ impl State {
             if let (1, Some(Listener { tls: Some(tls), .. }), None) =
                 (twins, named.next(), named.next())
             {
-                certificate.store(Arc::clone(tls));
+                certificate.store(Arc::clone(&tls.config));
             }
         }
         let way = Way::new(&config, &upstreams, &self.lasting, &self.metrics);
@@ -281,11 +282,11 @@ impl State {
         self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now(), restarts }));
     }
 
-    fn conclude(&self, outcome: &Result<(), Mistakes>) {
+    fn conclude(&self, outcome: &Result<(), Mistakes>, changed: bool) {
         match outcome {
             Ok(()) => {
                 self.failure.store(None);
-                self.count("ok");
+                self.count(if changed { "ok" } else { "unchanged" });
                 tracing::info!("the configuration was loaded again");
                 self.tell();
             }
@@ -302,7 +303,7 @@ impl State {
     }
 
     fn count(&self, result: &str) {
-        let good = result == "ok";
+        let good = result != "invalid";
         self.metrics.config_reloads_total.with_label_values(&[result]).inc();
         self.metrics.config_last_reload_successful.set(i64::from(good));
         if good {
@@ -314,6 +315,14 @@ impl State {
     /// Tells what is no mistake but should be known.
     fn tell(&self) {
         let live = self.live();
+        for (role, ends) in live.config.certificates() {
+            let gauge = &self.metrics.tls_certificate_not_after_timestamp_seconds;
+            match ends {
+                Some(ends) => gauge.with_label_values(&[role]).set(ends.as_second()),
+                // Where there was none there is nothing to remove.
+                None => drop(gauge.remove_label_values(&[role])),
+            }
+        }
         for warning in &live.config.warnings {
             tracing::warn!("{warning}");
         }

@@ -87,8 +87,8 @@ impl Counted {
         }
     }
 
-    /// Counts what an answer of Azure's shows for the first time.
-    pub fn observe(&self, session: &SessionKey, facts: &Facts) {
+    /// Counts what an answer of Azure's shows for the first time. Whether the session's end is part of that.
+    pub fn observe(&self, session: &SessionKey, facts: &Facts) -> bool {
         for attempt in &facts.attempts {
             match self.before(session, facts.family, attempt) {
                 None => {
@@ -101,9 +101,8 @@ impl Counted {
                 Some(_) => {}
             }
         }
-        if let Some(end) = facts.end
-            && self.seen.note(session, Thing::End, 0).is_none()
-        {
+        let new = facts.end.filter(|_| self.seen.note(session, Thing::End, 0).is_none());
+        if let Some(end) = new {
             let (operation, status) = (session.operation.label(), end.label());
             self.metrics.liveness_sessions_total.with_label_values(&[operation, status]).inc();
             if let Some(count) = facts.count {
@@ -112,6 +111,7 @@ impl Counted {
                 attempts.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
             }
         }
+        new.is_some()
     }
 
     /// The mark of an attempt that was seen before: by its number, or in the other shape by the same digest. The numbers of the two

@@ -13,6 +13,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::watch;
 
+use super::course::Courses;
 use super::flight::{Flight, Landing, Ticket};
 use super::kept::{Entry, Fill, Kept};
 use super::key::{Key, Question, SessionKey};
@@ -37,6 +38,7 @@ const MOST_REMEMBERED: u64 = 100_000;
 pub struct Memory {
     kept: Kept,
     births: Cache<SessionKey, Birth>,
+    courses: Courses,
     /// Nobody looks for what never came.
     pictures: AtomicBool,
     table: Mutex<Table>,
@@ -66,12 +68,13 @@ impl Memory {
         let table = Table {
             flights: HashMap::new(),
             pollers: HashMap::new(),
-            deleted: remembered(),
+            deleted: remembered(MOST_REMEMBERED),
             departures: 0,
         };
         Self {
             kept: Kept::new(max_bytes, &metrics),
-            births: remembered(),
+            births: remembered(MOST_REMEMBERED),
+            courses: Courses::new(Arc::clone(&metrics)),
             pictures: AtomicBool::new(false),
             table: Mutex::new(table),
             draining: watch::Sender::new(false),
@@ -157,7 +160,20 @@ impl Memory {
     pub fn created(&self, session: SessionKey, begun: Moment, picture: Option<Digest>) {
         let picture = picture.map(Given::Digest).unwrap_or_default();
         self.pictures.fetch_or(picture != Given::Nothing, Ordering::Relaxed);
+        if !self.births.contains_key(&session) {
+            self.courses.begun(&session, begun);
+        }
         self.births.insert(session, Birth { begun, picture });
+    }
+
+    /// An app asks Azure about a session.
+    pub(super) fn asked(&self, session: &SessionKey) {
+        self.courses.asked(session);
+    }
+
+    /// A session's end was seen for the first time.
+    pub(super) fn ended(&self, session: &SessionKey) {
+        self.courses.ended(session);
     }
 
     /// What has passed since a session's creation, where the gateway saw it.
@@ -173,9 +189,10 @@ impl Memory {
         self.births.get(session).map(|birth| birth.picture).unwrap_or_default()
     }
 
-    /// Forgets what is known of a session's creation.
+    /// Forgets what is known of a session's creation and its course.
     pub(super) fn forget_birth(&self, session: &SessionKey) {
         self.births.invalidate(session);
+        self.courses.forget(session);
     }
 
     /// A kept answer about a session, by whichever version and operation it was asked for.
@@ -259,6 +276,7 @@ impl Memory {
     pub fn sweep(&self) {
         self.kept.sweep();
         self.births.run_pending_tasks();
+        self.courses.sweep();
         self.table().deleted.run_pending_tasks();
         let Fill { entries, bytes, .. } = self.fill();
         self.metrics.cache_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
@@ -282,7 +300,7 @@ impl Memory {
 }
 
 /// Something about sessions, for as long as Azure has their data.
-fn remembered<V: Clone + Send + Sync + 'static>() -> Cache<SessionKey, V> {
-    let builder = Cache::builder().max_capacity(MOST_REMEMBERED).time_to_live(LONGEST);
+pub(super) fn remembered<V: Clone + Send + Sync + 'static>(most: u64) -> Cache<SessionKey, V> {
+    let builder = Cache::builder().max_capacity(most).time_to_live(LONGEST);
     builder.eviction_policy(EvictionPolicy::lru()).build()
 }

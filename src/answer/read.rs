@@ -77,7 +77,10 @@ impl Reader {
                 self.metrics.upstream_errors_total.with_label_values(&[upstream, "bad_json"]).inc();
                 tracing::warn!(upstream, "an answer about a session could not be read");
             }
-            self.lasting.counted.observe(&question.key.session(), &facts);
+            let session = question.key.session();
+            if self.lasting.counted.observe(&session, &facts) {
+                self.lasting.memory.ended(&session);
+            }
         }
         answer
     }

@@ -179,6 +179,9 @@ where
         why: Why,
     ) -> Result<BoxFuture<'static, Result<Told, Error>>, Result<Told, Error>> {
         let Terms { share, cache, patience } = &self.terms;
+        if call.by_app {
+            self.memory.asked(&question.key.session());
+        }
         let oldest = (why == Why::Miss).then_some(cache.running_ttl);
         match self.memory.board(&question, oldest) {
             Ticket::Kept(entry) => {

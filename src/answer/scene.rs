@@ -117,5 +117,5 @@ pub(super) fn call(id: &str, wishes: Wishes) -> Call {
     let resource = Resource::parse(&format!("/face/v1.2/detectLiveness-sessions/{id}")).unwrap();
     let target = Target { route: Route::Session, resource, page: Page::default() };
     let heard = Heard::new(HeaderMap::new(), Version::HTTP_11);
-    Call { app: Arc::default(), target, wishes, heard, body: Body::Empty }
+    Call { app: Arc::default(), target, wishes, heard, by_app: true, body: Body::Empty }
 }

@@ -78,7 +78,7 @@ fn about_the_session(call: Call) -> Option<Call> {
     let kind = Kind::Session(operation, id.clone());
     let resource = Resource { version: call.target.resource.version, kind };
     let target = Target { route: Route::Session, resource, page: Page::default() };
-    Some(Call { target, ..call })
+    Some(Call { target, by_app: false, ..call })
 }
 
 /// Behind which attempt the page begins; 0 is the first page. Azure refuses what is no number too.

@@ -1,7 +1,7 @@
 //! Where the log goes: to standard error, for people on a terminal, as JSON otherwise. `RUST_LOG` chooses.
 //!
-//! As JSON lines are written by a thread of their own, so that nobody's request waits for whoever takes them. Those about reads
-//! are as many as the requests, and have a quicker way of being made.
+//! Lines are written by a thread of their own, so that nobody's request waits for whoever takes them. As JSON those about reads,
+//! which are as many as the requests, have a quicker way of being made.
 
 mod lines;
 
@@ -20,13 +20,13 @@ use crate::inbound::trail;
 pub(super) fn start(usual: &str) -> Option<Lines> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let logged = registry().with(filter);
-    if io::stderr().is_terminal() {
-        // A second start in one process keeps the first.
-        drop(logged.with(fmt::layer().with_writer(io::stderr)).try_init());
-        return None;
-    }
     let lines = Lines::new(io::stderr());
     let inbox = lines.inbox();
+    // A second start in one process keeps the first.
+    if io::stderr().is_terminal() {
+        let people = fmt::layer().with_writer(move || inbox.clone());
+        return logged.with(people).try_init().is_ok().then_some(lines);
+    }
     let others = fmt::layer().with_writer(move || inbox.clone()).json().flatten_event(true);
     let layer = ByTarget { reads: Reads(lines.inbox()), others };
     logged.with(layer).try_init().is_ok().then_some(lines)

@@ -9,13 +9,16 @@ use crate::gateway::Gateway;
 pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     let loaded = config::load(path);
     let config = loaded.config.map_err(|mistakes| Failure::Wrong(mistakes.to_string()))?;
-    let _log = log::start("info");
+    let log = log::start("info");
     allow_connections(config.server.max_connections);
     let runtime = runtime(config.server.workers)?;
     let done = runtime.block_on(async {
         let signals = stop_signals()?;
         let gateway = Gateway::bind(config, loaded.watched)
             .map_err(|told| Failure::Failed(told.join("\n")))?;
+        if let Some(log) = &log {
+            log.count_lost(gateway.metrics().log_lines_lost_total.clone());
+        }
         for (address, tls) in gateway.addresses() {
             tracing::info!(listener = "public", %address, tls, "listening");
         }

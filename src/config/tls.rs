@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// The protocols that a TLS listener offers, the better one first (RFC 7301).
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -72,6 +75,15 @@ pub(super) fn server(
     Ok(config)
 }
 
+/// When the first of a PEM file's certificates ends, where that can be read.
+pub(super) fn ends(pem: &[u8]) -> Option<Timestamp> {
+    let ends = certificates(pem).ok()?.into_iter().filter_map(|certificate| {
+        let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
+        Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+    });
+    ends.min()
+}
+
 fn store(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(pem)? {
@@ -90,6 +102,19 @@ mod tests {
         let rcgen::CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         (cert.pem(), signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn the_certificate_that_ends_first_counts() {
+        let until = |year| {
+            let mut of = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
+            of.not_after = rcgen::date_time_ymd(year, 2, 3);
+            of.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+        };
+        let told = |pem: String| ends(pem.as_bytes()).map(|at| at.to_string());
+        assert_eq!(told(until(2031)).unwrap(), "2031-02-03T00:00:00Z");
+        assert_eq!(told(until(2031) + &until(2030)).unwrap(), "2030-02-03T00:00:00Z");
+        assert_eq!(told("nothing".to_owned()), None);
     }
 
     #[test]

@@ -163,7 +163,7 @@ fn open(app: Arc<App>, exchange: Exchange) -> Result<Admitted, Error> {
         Meaning::Face(target) => {
             let wishes = Wishes::read(&parts.headers, &app);
             let heard = Heard::new(parts.headers, parts.version);
-            Admitted::Call(Call { app, target, wishes, heard, body })
+            Admitted::Call(Call { app, target, wishes, heard, by_app: true, body })
         }
     })
 }

@@ -3,11 +3,12 @@
 
 use std::fmt::{Arguments, Debug};
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus::IntCounter;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
@@ -31,12 +32,17 @@ pub(in crate::cli) struct Lines(Arc<Shared>);
 struct Shared {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    lost: OnceLock<IntCounter>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: Vec<u8>,
     lost: u64,
+    /// Those that were lost before there was a counter for them.
+    uncounted: u64,
+    /// Whether whoever takes them has kept somebody waiting since they last took any.
+    stuck: bool,
     urgent: bool,
     closed: bool,
     /// How often lines were taken to be written, and how often they then were.
@@ -56,6 +62,14 @@ impl Lines {
         // Nobody waits for it for ever: whoever takes the lines may have stopped taking them.
         drop(thread::spawn(move || writer.write(to)));
         Self(shared)
+    }
+
+    /// Counts lines that are lost here from now on, those that were lost before too.
+    pub(in crate::cli) fn count_lost(&self, counter: IntCounter) {
+        let mut waiting = self.0.lock();
+        counter.inc_by(std::mem::take(&mut waiting.uncounted));
+        // A second counter would count what the first one does.
+        drop(self.0.lost.set(counter));
     }
 
     /// Where they are put.
@@ -78,12 +92,21 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until all that is there now is written, but not for long.
+    fn count_lost(&self, waiting: &mut Waiting, lines: u64) {
+        match self.lost.get() {
+            Some(counter) => counter.inc_by(lines),
+            None => waiting.uncounted += lines,
+        }
+    }
+
+    /// Waits until all that is there now is written, but not for long. Who takes no lines keeps one waiting, and not the next.
     fn until_written(&self, waiting: MutexGuard<'_, Waiting>, long: Duration) {
         let (taken, unfinished) = (waiting.taken, !waiting.bytes.is_empty() || waiting.closed);
         let last = taken + u64::from(unfinished);
         let unfinished = |waiting: &mut Waiting| waiting.written < last;
-        drop(self.changed.wait_timeout_while(waiting, long, unfinished));
+        let waited = self.changed.wait_timeout_while(waiting, long, unfinished);
+        let (mut waiting, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.stuck |= waited.timed_out();
     }
 
     fn write(&self, mut to: impl Write) {
@@ -98,12 +121,16 @@ impl Shared {
             let (lost, closed) = (std::mem::take(&mut waiting.lost), waiting.closed);
             drop(waiting);
             // Where standard error is closed there is nobody to tell.
-            drop(to.write_all(&writing));
+            let failed = to.write_all(&writing).is_err();
+            let unwritten = if failed { count(&writing) } else { 0 };
             writing.clear();
             if lost > 0 {
                 tracing::warn!(lost, "lines of the log were lost: they are not taken fast enough");
             }
             let mut waiting = self.lock();
+            // That is not told in the log, where nobody would read it.
+            self.count_lost(&mut waiting, unwritten);
+            waiting.stuck = false;
             waiting.written += 1;
             self.changed.notify_all();
             if closed {
@@ -121,12 +148,13 @@ impl Inbox {
         let mut waiting = self.0.lock();
         if waiting.bytes.len() + line.len() > MOST {
             waiting.lost += 1;
+            self.0.count_lost(&mut waiting, 1);
             return;
         }
         let first = waiting.bytes.is_empty();
         waiting.bytes.extend_from_slice(line);
         waiting.urgent |= urgent;
-        if urgent {
+        if urgent && !waiting.stuck {
             self.0.changed.notify_all();
             self.0.until_written(waiting, GLANCE);
         } else if first {
@@ -134,6 +162,11 @@ impl Inbox {
             self.0.changed.notify_all();
         }
     }
+}
+
+/// How many lines these are.
+fn count(lines: &[u8]) -> u64 {
+    lines.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// A line comes whole.
@@ -246,27 +279,69 @@ mod tests {
         assert_eq!(written.lines().map(read).collect::<Vec<_>>(), expected);
     }
 
+    /// Takes a line and is stuck with it until the other end is gone.
+    struct Held(mpsc::Receiver<()>);
+    impl Write for Held {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Until the other end is gone.
+            self.0.recv().unwrap_err();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn who_does_not_read_holds_nobody_up() {
-        struct Held(mpsc::Receiver<()>);
-        impl Write for Held {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                // Until the other end is gone.
-                self.0.recv().unwrap_err();
-                Ok(bytes.len())
+        let (hold, held) = mpsc::channel();
+        let lines = Lines::new(Held(held));
+        let line = vec![b'x'; 1 << 20];
+        for _ in 0..50 {
+            lines.inbox().put(&line, false);
+        }
+        let counter = IntCounter::new("lost", "lost").unwrap();
+        lines.count_lost(counter.clone());
+        let before = counter.get();
+        for _ in 0..50 {
+            lines.inbox().put(&line, true);
+        }
+        let waiting = lines.0.lock();
+        assert!(waiting.bytes.len() <= MOST && before > 0);
+        assert_eq!((counter.get(), waiting.uncounted), (before + 50, 0));
+        drop((waiting, hold));
+    }
+
+    #[test]
+    fn who_takes_no_lines_keeps_one_waiting_and_not_the_next() {
+        let (hold, held) = mpsc::channel::<()>();
+        let lines = Lines::new(Held(held));
+        let mut inbox = lines.inbox();
+        // The first is taken and never written, the second waits for that in vain.
+        inbox.write_all(b"1\n").unwrap();
+        assert!(lines.0.lock().stuck);
+        inbox.write_all(b"2\n").unwrap();
+        assert!(lines.0.lock().urgent, "it is written as soon as that is possible");
+        drop(hold);
+        drop(lines);
+    }
+
+    #[test]
+    fn lines_for_nobody_are_lost_and_counted() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
             }
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }
         }
-        let (hold, held) = mpsc::channel();
-        let lines = Lines::new(Held(held));
-        let line = vec![b'x'; 1 << 20];
-        for _ in 0..100 {
-            lines.inbox().put(&line, false);
-        }
-        let waiting = lines.0.lock();
-        assert!(waiting.bytes.len() <= MOST && waiting.lost > 0);
-        drop((waiting, hold));
+        let lines = Lines::new(Closed);
+        let counter = IntCounter::new("lost", "lost").unwrap();
+        lines.count_lost(counter.clone());
+        lines.inbox().put(b"1\n2\n", true);
+        drop(lines);
+        assert_eq!(counter.get(), 2);
     }
 }

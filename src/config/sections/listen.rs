@@ -3,18 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-
+use super::super::Tls;
 use super::super::files::Files;
 use super::super::reader::{Table, Value};
 use super::super::tls::{self, ClientAuth};
 use super::ADDRESS_RULE;
 
 /// All listeners; an address that is wrong is `None`, so that what follows is still checked.
-pub(super) fn listeners(
-    root: &Table<'_>,
-    files: &Files,
-) -> Vec<(Option<SocketAddr>, Option<Arc<ServerConfig>>)> {
+pub(super) fn listeners(root: &Table<'_>, files: &Files) -> Vec<(Option<SocketAddr>, Option<Tls>)> {
     let tables = root.tables("listen");
     if tables.is_empty() {
         root.source.report(0..0, "no [[listen]]: the gateway needs at least one address");
@@ -27,7 +23,7 @@ fn listener(
     table: Table<'_>,
     files: &Files,
     taken: &mut Vec<SocketAddr>,
-) -> (Option<SocketAddr>, Option<Arc<ServerConfig>>) {
+) -> (Option<SocketAddr>, Option<Tls>) {
     let address = table.require("address").and_then(|value| {
         let address: SocketAddr = value.parsed(ADDRESS_RULE, |text| text.parse().ok())?;
         if address.port() != 0 && taken.contains(&address) {
@@ -42,7 +38,7 @@ fn listener(
     (address, tls)
 }
 
-fn server(table: Table<'_>, files: &Files) -> Option<Arc<ServerConfig>> {
+fn server(table: Table<'_>, files: &Files) -> Option<Tls> {
     let read = |value: &Value<'_>| {
         let content = files.read(&value.text()?);
         content.map_err(|error| value.source.report(value.span(), error)).ok()
@@ -60,7 +56,11 @@ fn server(table: Table<'_>, files: &Files) -> Option<Arc<ServerConfig>> {
         Some(roots) => Some((roots.as_ref()?.as_slice(), required.unwrap_or(ClientAuth::Required))),
     };
     match tls::server(&cert, &key?, client) {
-        Ok(config) => Some(Arc::new(config)),
+        Ok(config) => Some(Tls {
+            config: Arc::new(config),
+            ends: tls::ends(&cert),
+            client_ca_ends: client.and_then(|(roots, _)| tls::ends(roots)),
+        }),
         Err(error) => {
             written.source.report(written.span(), error);
             None
