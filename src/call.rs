@@ -121,6 +121,15 @@ pub struct Head {
 }
 
 impl Target {
+    /// How Azure is asked for it.
+    pub const fn method(&self) -> Method {
+        match self.route {
+            Route::Session | Route::Audit | Route::List | Route::Image => Method::GET,
+            Route::Create => Method::POST,
+            Route::Delete => Method::DELETE,
+        }
+    }
+
     /// The value of the metric label `route`.
     pub fn label(&self) -> label::Route {
         label::Route::new(self.route, self.resource.operation())
@@ -166,11 +175,7 @@ impl Call {
 
     /// What Azure is asked for it.
     pub fn into_ask(self) -> Ask {
-        let method = match self.target.route {
-            Route::Session | Route::Audit | Route::List | Route::Image => Method::GET,
-            Route::Create => Method::POST,
-            Route::Delete => Method::DELETE,
-        };
+        let method = self.target.method();
         let mut path = self.target.resource.to_string();
         self.target.page.write_query(&mut path);
         let headers = match self.target.route {

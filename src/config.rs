@@ -25,7 +25,7 @@ use rustls_pki_types::CertificateDer;
 pub use self::files::Watched;
 pub use self::mistake::{Mistake, Mistakes};
 pub use self::slot::{Place, Slot, Slots, Unusable, keys_again};
-pub use self::tls::provider;
+pub use self::tls::{client as client_tls, provider};
 use crate::liveness::Route;
 use crate::liveness::verdict::Mode;
 
@@ -46,10 +46,21 @@ pub struct Config {
     pub cache: Cache,
     /// What the log tells of reads.
     pub access: Access,
+    /// Where spans are sent, if anywhere.
+    pub traces: Option<Traces>,
     /// The file that it was written in.
     pub path: PathBuf,
     /// What is not wrong but should be known, told once in the log.
     pub warnings: Vec<String>,
+}
+
+/// Where spans are sent, and of how many traces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// The collector's address for traces, OTLP over HTTP.
+    pub endpoint: Uri,
+    /// The share of the traces that begin here, from 0 to 1. Those that apps have begun are collected where they say so.
+    pub sample: f64,
 }
 
 impl Config {

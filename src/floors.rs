@@ -16,6 +16,7 @@ const FLOORS: [&[&str]; 9] = [
         "moment",
         "pseudonym",
         "share",
+        "trace",
         "wishes",
     ],
     &["inbound", "answer", "azure"],

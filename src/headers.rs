@@ -15,6 +15,7 @@ use http::header::{
 use uuid::Uuid;
 
 use crate::liveness::verdict::Verdict;
+use crate::trace::{Kind, Span, TRACEPARENT, TRACESTATE};
 
 /// What every SDK of Azure's sends its key in.
 pub const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
@@ -31,8 +32,6 @@ pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-a
 /// The id of a request, as the Face service's documentation names it.
 pub const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const MS_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Names and traces are made where they are absent, see [`name`].
 const TOWARDS_AZURE: [HeaderName; 10] = [
@@ -157,14 +156,15 @@ pub fn lasting(name: &HeaderName) -> HeaderName {
     UNIQUE.iter().find(|known| *known == name).unwrap_or(name).clone()
 }
 
-/// Names a request and its trace, where its app has not: every log line and every call to Azure can then be found by
-/// them. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
+/// Names a request where its app has not, and forgets a trace that is none.
+///
+/// Every log line and every call to Azure can be found by the name. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
 pub fn name(headers: &mut HeaderMap) {
     let trace = headers.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
     // RFC 9110 §7.6.1: what Connection names is for the gateway alone.
     if trace.is_none() || is_named(headers, &TRACEPARENT) {
         headers.remove(&TRACESTATE);
-        headers.insert(TRACEPARENT, new_traceparent());
+        headers.remove(&TRACEPARENT);
     }
     let known = headers.get(&CLIENT_REQUEST_ID).or_else(|| headers.get(&MS_CLIENT_REQUEST_ID));
     let id = known.cloned().unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
@@ -193,6 +193,20 @@ impl Heard {
     /// The request's name, for the log.
     pub fn request_id(&self) -> Option<HeaderValue> {
         request_id(&self.headers)
+    }
+
+    /// Continues the trace that the app has begun, or begins one: a span, where somebody collects it.
+    pub fn begin_trace(&mut self, name: &'static str) -> Option<Span> {
+        let span = Span::begin(Kind::Server, name, &mut self.headers);
+        if !self.headers.contains_key(TRACEPARENT) {
+            self.headers.insert(TRACEPARENT, new_traceparent());
+        }
+        span
+    }
+
+    /// A span of the gateway's own work in that trace.
+    pub fn span(&mut self, name: &'static str) -> Option<Span> {
+        Span::begin(Kind::Internal, name, &mut self.headers)
     }
 
     /// Its trace, as `traceparent` has it.
@@ -226,6 +240,7 @@ impl Heard {
             headers.remove(named);
         }
         name(&mut headers);
+        headers.insert(TRACEPARENT, new_traceparent());
         Self { headers, version }
     }
 }

@@ -4,6 +4,7 @@ pub mod authenticate;
 pub mod measure;
 pub mod recognize;
 pub mod rescue;
+pub mod span;
 pub mod trail;
 
 use http::{Method, Request};

@@ -30,4 +30,5 @@ pub mod share;
 pub mod stack;
 pub mod state;
 mod tend;
+pub mod trace;
 pub mod wishes;

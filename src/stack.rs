@@ -36,6 +36,7 @@ use crate::inbound::authenticate::{Apps, authenticate};
 use crate::inbound::measure::measure;
 use crate::inbound::recognize::{Limits, recognize};
 use crate::inbound::rescue::rescue;
+use crate::inbound::span::span;
 use crate::inbound::trail::trail;
 use crate::metrics::Metrics;
 use crate::relay::Relay;
@@ -63,6 +64,8 @@ pub fn stack(
         .layer(rescue(Arc::clone(metrics)))
         // Before anything is told or asked: strangers learn nothing and cost nothing.
         .layer(authenticate(apps, Arc::clone(metrics)))
+        // Inside of authenticate, so that strangers begin no spans; outside of the trail, which tells the trace.
+        .layer(span())
         // Inside of authenticate, which knows who reads; outside of whatever may refuse, so that this is told too.
         .layer(trail(Arc::clone(&lasting.pseudonyms), config.access));
     let rooms = upstreams.iter().map(|azure| {

@@ -16,6 +16,7 @@ use super::memory::Memory;
 use super::prepared::Prepared;
 use crate::error::Error;
 use crate::liveness::SessionId;
+use crate::trace::{Span, SpanContext};
 
 /// What a flight brought: an answer, and whether it is kept.
 pub(super) type Outcome = Result<(Arc<Prepared>, bool), Error>;
@@ -27,6 +28,8 @@ pub(super) struct Landed {
     pub(super) outcome: Outcome,
     /// How much of its time it waited for Azure.
     pub(super) waited: Duration,
+    /// Its span, where somebody collects that.
+    pub(super) span: Option<Arc<SpanContext>>,
 }
 
 /// A flight, as it stands in the table: on its way, or landed a moment ago with an answer that may be shared.
@@ -99,7 +102,12 @@ impl Landing {
 
     /// Hands the outcome to all, once the memory has what may be kept of it. An answer that may be shared stays in the
     /// table for its time, and nobody waits for that.
-    pub(super) async fn land(self, outcome: Result<(Prepared, Life), Error>, waited: Duration) {
+    pub(super) async fn land(
+        self,
+        outcome: Result<(Prepared, Life), Error>,
+        waited: Duration,
+        span: Option<Span>,
+    ) {
         let mut shared = None;
         let outcome = outcome.map(|(answer, life)| {
             let kept = self.memory.take(&self.question, self.number, &answer, life);
@@ -109,7 +117,9 @@ impl Landing {
             };
             (Arc::new(answer), kept)
         });
-        self.outcome.send_replace(Some(Landed { outcome, waited }));
+        let context = span.as_ref().map(|span| Arc::new(span.context()));
+        drop(span);
+        self.outcome.send_replace(Some(Landed { outcome, waited, span: context }));
         if let Some(time) = shared {
             sleep(time).await;
         }

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, Ready, ready};
-use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 use tower::layer::layer_fn;
 use tower::{Layer, Service, ServiceExt as _};
 
-use super::flight::{Landed, Landing, Outcome, Ticket};
+use super::flight::{Landed, Landing, Ticket};
 use super::kept::Entry;
 use super::key::Question;
 use super::life::{Case, life};
 use super::memory::Memory;
 use super::prepared::Prepared;
+use super::tell::part;
 use crate::call::Call;
 use crate::config::Cache;
 use crate::error::Error;
@@ -27,6 +28,7 @@ use crate::liveness::session::Standing;
 use crate::metrics::waits::{apart, waited, waiting};
 use crate::moment::Moment;
 use crate::share::Share;
+use crate::trace::{Span, SpanContext};
 
 /// An answer, and how it was come by.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct Told {
     pub how: How,
     /// Whether it was held as long as the app wished.
     pub waited: bool,
+    /// The span of another request's question that was waited for, where somebody collects that.
+    pub flight: Option<Arc<SpanContext>>,
 }
 
 /// How an answer was come by. RFC 9211 has a word for each.
@@ -74,7 +78,7 @@ pub enum Why {
 
 impl Told {
     const fn new(question: Question, answer: Arc<Prepared>, how: How) -> Self {
-        Self { question, answer, how, waited: false }
+        Self { question, answer, how, waited: false, flight: None }
     }
 
     /// Whether it is a session that has not ended.
@@ -140,7 +144,22 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> Self::Future {
+    fn call(&mut self, mut call: Call) -> Self::Future {
+        let span = call.heard.span("cache");
+        let told = self.told(call);
+        match span {
+            None => told,
+            Some(span) => Either::Right(spanned(span, told).boxed()),
+        }
+    }
+}
+
+impl<S> Recall<S>
+where
+    S: Service<Call, Response = Prepared, Error = Error> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    fn told(&self, call: Call) -> <Self as Service<Call>>::Future {
         let number = self.terms.share.number;
         let Some(question) = Question::new(number, &call.target.resource) else {
             return Either::Left(ready(Err(Error::Internal)));
@@ -164,17 +183,11 @@ where
             Err(told) => Either::Left(ready(told)),
         }
     }
-}
 
-impl<S> Recall<S>
-where
-    S: Service<Call, Response = Prepared, Error = Error> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-{
     /// What comes of asking, or what can be told at once.
     fn ask(
         &self,
-        call: Call,
+        mut call: Call,
         question: Question,
         why: Why,
     ) -> Result<BoxFuture<'static, Result<Told, Error>>, Result<Told, Error>> {
@@ -190,10 +203,14 @@ where
             }
             Ticket::Shared(answer) => Err(Ok(Told::new(question, answer, How::Shared))),
             Ticket::Joined(outcome) => {
-                let landed = landed(outcome, *patience, |_| {});
-                let told = move |(answer, _)| Told::new(question, answer, How::Collapsed(why));
+                let landed = landed(outcome, *patience);
+                let told = move |landed: Landed| {
+                    let (answer, _) = landed.outcome?;
+                    let told = Told::new(question, answer, How::Collapsed(why));
+                    Ok(Told { flight: landed.span, ..told })
+                };
                 // What another request waits for is waited for by this one too, from its first moment.
-                Ok(waiting(landed).map_ok(told).boxed())
+                Ok(waiting(landed).map(|landed| landed.and_then(told)).boxed())
             }
             Ticket::Begun(landing) => {
                 let Some(place) = share.place() else {
@@ -201,18 +218,23 @@ where
                 };
                 let outcome = landing.join();
                 let no_store = call.wishes.no_store;
+                let span = call.heard.span("flight");
                 let answer = S::clone(&self.inner).oneshot(call);
                 let cache = if no_store {
                     Cache { max_bytes: 0, running_ttl: Duration::ZERO, ..*cache }
                 } else {
                     *cache
                 };
-                let flight = fly(answer, Arc::clone(&self.memory), cache, landing, place);
+                let flight = fly(answer, Arc::clone(&self.memory), cache, landing, (place, span));
                 // Nobody waits for the task itself: it ends by itself, within the resource's deadline.
                 drop(tokio::spawn(flight));
-                let told =
-                    move |(answer, stored)| Told::new(question, answer, How::Asked { why, stored });
-                Ok(landed(outcome, *patience, waited).map_ok(told).boxed())
+                let told = move |landed: Landed| {
+                    waited(landed.waited);
+                    let (answer, stored) = landed.outcome?;
+                    Ok(Told::new(question, answer, How::Asked { why, stored }))
+                };
+                let landed = landed(outcome, *patience);
+                Ok(landed.map(|landed| landed.and_then(told)).boxed())
             }
         }
     }
@@ -233,22 +255,31 @@ impl Terms {
     }
 }
 
-/// Waits for a flight to land, but not for ever, and tells how much of that time was Azure's.
+/// Tells a span what came of what it is about.
+async fn spanned(
+    mut span: Span,
+    told: impl Future<Output = Result<Told, Error>>,
+) -> Result<Told, Error> {
+    let told = told.await;
+    if let Ok(told) = &told {
+        span.set("livegate.cache", part(told.how).as_str());
+        told.flight.iter().for_each(|flight| span.link(SpanContext::clone(flight)));
+    }
+    told
+}
+
+/// Waits for a flight to land, but not for ever.
 async fn landed(
     mut flight: watch::Receiver<Option<Landed>>,
     patience: Duration,
-    azures: impl FnOnce(Duration),
-) -> Outcome {
+) -> Result<Landed, Error> {
     let landed = timeout(patience, flight.wait_for(Option::is_some)).await;
-    let Ok(landed) = landed else {
-        azures(patience);
-        return Err(Error::UpstreamTimeout);
+    let late = |_| {
+        waited(patience);
+        Error::UpstreamTimeout
     };
     // A flight that ends without an outcome has crashed.
-    let landed = landed.ok().and_then(|landed| landed.clone());
-    let Landed { outcome, waited } = landed.ok_or(Error::Internal)?;
-    azures(waited);
-    outcome
+    landed.map_err(late)?.ok().and_then(|landed| landed.clone()).ok_or(Error::Internal)
 }
 
 async fn fly(
@@ -256,7 +287,7 @@ async fn fly(
     memory: Arc<Memory>,
     cache: Cache,
     landing: Landing,
-    place: OwnedSemaphorePermit,
+    (place, span): (OwnedSemaphorePermit, Option<Span>),
 ) {
     let (answer, waited) = apart(answer).await;
     let outcome = answer.map(|answer| {
@@ -269,7 +300,7 @@ async fn fly(
         (answer, life)
     });
     drop(place);
-    landing.land(outcome, waited).await;
+    landing.land(outcome, waited, span).await;
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ where
 
 fn reply(judged: &Judged, wishes: &Wishes) -> Reply {
     let Judged { told, digest, picture } = judged;
-    let Told { answer, how, waited, question: _ } = told;
+    let Told { answer, how, waited, question: _, flight: _ } = told;
     let asked = matches!(how, How::Asked { .. });
     let has = |session: &Session| wishes.has(session.etag.as_bytes());
     let unchanged = answer.session.as_ref().is_some_and(has);

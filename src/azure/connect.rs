@@ -1,6 +1,5 @@
 //! Connections to Azure: names resolved, TLS verified, kept for reuse, and all of it within a deadline.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -8,14 +7,14 @@ use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service as _, service_fn};
 
 use crate::body::Body;
-use crate::config::{Upstream, provider};
+use crate::config::{Upstream, client_tls};
 
 /// Opens a connection, with TLS where the resource has it.
 pub type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
@@ -66,20 +65,7 @@ fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String> {
 }
 
 fn tls(upstream: &Upstream, secure: bool) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    if secure {
-        // Some of the system's roots may be unreadable; the rest still counts.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        roots.add_parsable_certificates(upstream.roots.iter().cloned());
-        if roots.is_empty() {
-            return Err(format!(
-                "upstream {}: no root certificate to trust; install the system's or set ca_file",
-                upstream.name
-            ));
-        }
-    }
-    let builder = ClientConfig::builder_with_provider(provider());
-    let builder =
-        builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    Ok(builder.with_root_certificates(Arc::new(roots)).with_no_client_auth())
+    client_tls(&upstream.roots, secure).map_err(|told| {
+        format!("upstream {}: {told}; install the system's or set ca_file", upstream.name)
+    })
 }

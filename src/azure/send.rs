@@ -14,6 +14,7 @@ use crate::body::{Body, BodyError, Source};
 use crate::call::Ask;
 use crate::error::{Defect, Error, Unreachable};
 use crate::metrics::waits::waiting;
+use crate::trace::{Kind, Span};
 
 /// Sends, and waits for the answer's head. The answer's body goes on counting and timing.
 ///
@@ -21,7 +22,8 @@ use crate::metrics::waits::waiting;
 /// Where no head came: see [`Error::upstream_kind`].
 pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error> {
     let mut attempt = azure.metrics.begin(ask.head.label);
-    let request = request(&azure, ask).ok_or(Error::Internal)?;
+    let mut request = request(&azure, ask).ok_or(Error::Internal)?;
+    attempt.span = span(&azure, &mut request);
     match waiting(azure.client.request(request)).await {
         Ok(answer) if !(200..600).contains(&answer.status().as_u16()) => {
             // An interim status at the end, or one that no class has: RFC 9110 §15.
@@ -41,6 +43,15 @@ pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error
             Err(error)
         }
     }
+}
+
+/// The span of a try, which Azure's own would be below.
+fn span(azure: &Azure, request: &mut Request<Body>) -> Option<Span> {
+    let mut span = Span::begin(Kind::Client, "try", request.headers_mut())?;
+    span.set("http.request.method", request.method().to_string());
+    span.set("server.address", azure.authority.host().to_owned());
+    span.set("livegate.upstream", azure.name.to_string());
+    Some(span)
 }
 
 fn request(azure: &Azure, ask: Ask) -> Option<Request<Body>> {

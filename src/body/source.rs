@@ -55,8 +55,8 @@ impl Source {
 
     /// An answer that streams has begun already when it breaks: nothing can be said to the app any more
     /// but by breaking too, so it is counted and logged here.
-    pub(super) fn broke(&self, error: BodyError) -> BodyError {
-        if let Some(attempt) = &self.attempt {
+    pub(super) fn broke(&mut self, error: BodyError) -> BodyError {
+        if let Some(attempt) = &mut self.attempt {
             attempt.failed(&match error {
                 BodyError::TooLarge => Error::UpstreamInvalidResponse(Defect::TooLarge),
                 BodyError::TooSlow => Error::UpstreamTimeout,

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Failure, log, runtime, stop_signals, told_to_stop};
 use crate::config;
 use crate::gateway::Gateway;
+use crate::trace;
 
 pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     let loaded = config::load(path);
@@ -14,10 +15,16 @@ pub(super) fn serve(path: &Path) -> Result<(), Failure> {
     let runtime = runtime(config.server.workers)?;
     let done = runtime.block_on(async {
         let signals = stop_signals()?;
+        let traces = config.traces.clone();
         let gateway = Gateway::bind(config, loaded.watched)
             .map_err(|told| Failure::Failed(told.join("\n")))?;
+        let metrics = gateway.metrics();
         if let Some(log) = &log {
-            log.count_lost(gateway.metrics().log_lines_lost_total.clone());
+            log.count_lost(metrics.log_lines_lost_total.clone());
+        }
+        if let Some(traces) = traces {
+            trace::start(&traces, metrics.trace_spans_lost_total.clone())
+                .map_err(|told| Failure::Failed(format!("[traces]: {told}")))?;
         }
         for (address, tls) in gateway.addresses() {
             tracing::info!(listener = "public", %address, tls, "listening");
@@ -25,13 +32,15 @@ pub(super) fn serve(path: &Path) -> Result<(), Failure> {
         if let Some(address) = gateway.admin_address() {
             tracing::info!(listener = "admin", %address, tls = false, "listening");
         }
-        tokio::select! {
+        let done = tokio::select! {
             done = gateway.run(told_to_stop(signals.clone(), 1)) => done.map_err(Failure::failed),
             () = told_to_stop(signals, 2) => {
                 tracing::warn!("told to stop again: what is running is cut off");
-                Ok(())
+                return Ok(());
             }
-        }
+        };
+        trace::stop().await;
+        done
     });
     // Whatever outlived its time is not waited for.
     runtime.shutdown_background();

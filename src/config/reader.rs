@@ -159,6 +159,20 @@ impl<'a> Value<'a> {
         number.filter(|number| bounds.contains(number)).or_else(|| self.wrong(&rule))
     }
 
+    /// A share, from 0 to 1.
+    pub(super) fn share(&self) -> Option<f64> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(digits) => digits.as_str().parse().ok(),
+            DeValue::Float(digits) => digits.as_str().replace('_', "").parse().ok(),
+            DeValue::String(text) if text.contains("${") => {
+                self.source.expand(text, &self.value.span())?.parse().ok()
+            }
+            _ => None,
+        };
+        let share = number.filter(|share: &f64| (0.0..=1.0).contains(share));
+        share.or_else(|| self.wrong("must be a share from 0 to 1, as in 0.1"))
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&self) -> Option<bool> {
         let value = match self.value.get_ref() {

@@ -3,6 +3,7 @@
 mod app;
 mod credential;
 mod listen;
+mod traces;
 mod upstream;
 
 use std::cell::RefCell;
@@ -82,14 +83,26 @@ fn document_of(root: &Table<'_>, path: &Path, files: &Files) -> Option<Config> {
     let cache = cache.map_or_else(Cache::default, cache_of);
     let access = root.get("access").and_then(|value| value.table());
     let access = access.map_or_else(|| Some(Access::default()), access_of);
+    let traces = traces::traces(root);
     root.check_known();
     let whole = |(listener, tls)| Some(super::Listener { address: listener?, tls });
     let listeners = listeners.into_iter().map(whole).collect::<Option<Vec<_>>>()?;
     let upstreams = upstreams.into_iter().collect::<Option<Vec<_>>>()?;
     let apps = apps.into_iter().collect::<Option<Vec<_>>>()?;
     let path = path.to_owned();
-    let access = access?;
-    Some(Config { listeners, server, admin, upstreams, apps, cache, access, path, warnings })
+    let (access, traces) = (access?, traces?);
+    Some(Config {
+        listeners,
+        server,
+        admin,
+        upstreams,
+        apps,
+        cache,
+        access,
+        traces,
+        path,
+        warnings,
+    })
 }
 
 impl Default for Server {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
@@ -82,6 +82,29 @@ pub(super) fn ends(pem: &[u8]) -> Option<Timestamp> {
         Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
     });
     ends.min()
+}
+
+/// TLS towards others, who are trusted by the system's roots and these; `secure` where TLS is spoken at all.
+///
+/// # Errors
+/// Where there is no root certificate to trust: every call would fail, and later.
+pub fn client(
+    more: &[CertificateDer<'static>],
+    secure: bool,
+) -> Result<ClientConfig, &'static str> {
+    let mut roots = RootCertStore::empty();
+    if secure {
+        // Some of the system's roots may be unreadable; the rest still counts.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.add_parsable_certificates(more.iter().cloned());
+        if roots.is_empty() {
+            return Err("there is no root certificate to trust");
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions();
+    let builder = builder.map_err(|_| "the crypto provider has no version of TLS")?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn store(pem: &[u8]) -> Result<RootCertStore, String> {

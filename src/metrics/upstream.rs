@@ -10,6 +10,7 @@ use super::Metrics;
 use super::label::{Code, Route};
 use super::series::{Counters, Histograms};
 use crate::error::Error;
+use crate::trace::Span;
 
 /// The codes of Azure's errors that are told apart (Face API, error-code page and examples). The front end's own are
 /// numbers, and an error without a code is known by its status.
@@ -61,7 +62,7 @@ impl UpstreamMetrics {
     pub fn begin(self: &Arc<Self>, route: Route) -> UpstreamTry {
         self.in_flight.inc();
         let (metrics, start) = (Arc::clone(self), Instant::now());
-        UpstreamTry { metrics, route, code: Code::Other, start }
+        UpstreamTry { metrics, route, code: Code::Other, start, span: None }
     }
 
     /// What kept an exchange from bringing a usable answer.
@@ -103,23 +104,28 @@ pub struct UpstreamTry {
     route: Route,
     code: Code,
     start: Instant,
+    /// Its span, where somebody collects that. It ends with the try.
+    pub span: Option<Span>,
 }
 
 impl UpstreamTry {
     /// The answer's head came.
     pub fn head(&mut self, status: StatusCode) {
         self.code = Code::new(status);
+        self.span.iter_mut().for_each(|span| span.answered(status));
     }
 
     /// It brought no usable answer.
-    pub fn failed(&self, error: &Error) {
+    pub fn failed(&mut self, error: &Error) {
         self.metrics.failed(error);
+        let kind = error.upstream_kind().unwrap_or("other");
+        self.span.iter_mut().for_each(|span| span.failed(kind));
     }
 }
 
 impl Drop for UpstreamTry {
     fn drop(&mut self) {
-        let Self { metrics, route, code, start } = self;
+        let Self { metrics, route, code, start, span: _ } = self;
         metrics.in_flight.dec();
         metrics.requests.at((*route, *code)).inc();
         metrics.durations.at(*route).observe(start.elapsed().as_secs_f64());

@@ -24,6 +24,7 @@ fn told(status: u16, body: &'static str, how: How) -> Judged {
         answer: Arc::new(Prepared::new(ApiVersion::V1_2, answer).0),
         how,
         waited: false,
+        flight: None,
     };
     Judged { told, digest: None, picture: None }
 }
