@@ -19,7 +19,7 @@ use crate::answer::lasting::Lasting;
 use crate::azure::Azure;
 use crate::azure::credential::Credential;
 use crate::azure::reread::Reread;
-use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Watched};
+use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Traces, Watched};
 use crate::liveness::SessionId;
 use crate::metrics::Metrics;
 use crate::stack::{Front, stack};
@@ -104,6 +104,7 @@ struct Boot {
     server: Server,
     admin: SocketAddr,
     max_bytes: u64,
+    traces: Option<Traces>,
 }
 
 /// A reload that was refused. What was in force before still is.
@@ -356,7 +357,8 @@ impl Boot {
         let Server { max_body, stream_timeout, .. } = usual;
         let server = Server { max_body, stream_timeout, ..config.server };
         let (admin, max_bytes) = (config.admin, config.cache.max_bytes);
-        Self { listeners, server, admin, max_bytes }
+        let traces = config.traces.clone();
+        Self { listeners, server, admin, max_bytes, traces }
     }
 
     /// What a reload cannot change.
@@ -365,6 +367,7 @@ impl Boot {
             ("[[listen]]", self.listeners != new.listeners),
             ("[server]", self.server != new.server),
             ("[admin]", self.admin != new.admin),
+            ("[traces]", self.traces != new.traces),
             ("max_bytes of [cache]", self.max_bytes != new.max_bytes),
         ];
         sections.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()

@@ -29,3 +29,4 @@ mod reload;
 mod sdk;
 mod support;
 mod tls;
+mod traces;

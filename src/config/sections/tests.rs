@@ -125,6 +125,27 @@ fn ids_are_hashed_in_the_log_unless_that_is_switched_off() {
 }
 
 #[test]
+fn spans_go_where_they_are_sent_and_nowhere_else() {
+    let traces = |lines: &str| read(&format!("{GOOD}[traces]\n{lines}")).map(|it| it.traces);
+    let endpoint = "endpoint = \"http://127.0.0.1:4318/v1/traces\"\n";
+    let told = |lines: &str| {
+        let traces = traces(&format!("{endpoint}{lines}")).unwrap().unwrap();
+        (traces.endpoint.to_string(), traces.sample)
+    };
+    let at = || "http://127.0.0.1:4318/v1/traces".to_owned();
+    assert_eq!(read(GOOD).unwrap().traces, None);
+    assert_eq!((told(""), told("sample = 0.25")), ((at(), 1.0), (at(), 0.25)));
+    assert_eq!((told("sample = 0"), told("sample = 1")), ((at(), 0.0), (at(), 1.0)));
+    for bad in ["sample = 1.1", "sample = -0.1", "sample = nan", "sample = \"1\"", "one = 1"] {
+        assert!(traces(&format!("{endpoint}{bad}")).is_err(), "{bad}");
+    }
+    for bad in ["", "http://c:4318", "http://a@c/v1", "ftp://c/v1", "/v1/traces", "http://c/v1?a"] {
+        assert!(traces(&format!("endpoint = {bad:?}")).is_err(), "{bad}");
+    }
+    assert!(traces("").is_err());
+}
+
+#[test]
 fn the_samples_token_is_nobodys() {
     let told = |config: &str| read(config).unwrap().warnings;
     assert_eq!(told(GOOD), [] as [&str; 0]);
