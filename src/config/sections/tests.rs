@@ -196,6 +196,7 @@ fn the_sample_is_good_and_its_defaults_are_the_defaults() {
         .join("\n")
         .lines()
         .map(|line| match line.strip_prefix("# ") {
+            Some("[traces]") => "[traces]",
             Some(key)
                 if key.contains(" = ")
                     && !key.contains("tls/")
@@ -219,6 +220,7 @@ fn the_sample_is_good_and_its_defaults_are_the_defaults() {
     assert_eq!((short.cache, short.cache), (long.cache, Cache::default()));
     assert_eq!((short.access, short.access), (long.access, Access::default()));
     assert_eq!((short.upstreams, short.apps), (long.upstreams, long.apps));
+    assert_eq!((short.traces, long.traces.map(|traces| traces.sample)), (None, Some(1.0)));
 }
 
 /// What the sample says of tokens, with each of the three ways to have one.
