@@ -1,14 +1,16 @@
 //! The admin port: metrics, health, status, and the few things that ops do by hand. Never on the public listener.
 
+mod page;
 mod slot;
 mod status;
+mod text;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
@@ -18,6 +20,7 @@ use crate::state::{Reason, State};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 /// The text format that Prometheus reads.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -45,7 +48,17 @@ async fn guarded(state: &State, request: &Request<Incoming>) -> Response<Body> {
     if request.method() == Method::POST && request.headers().contains_key(ORIGIN) {
         return text(StatusCode::FORBIDDEN, TEXT, "not for pages of a browser\n".to_owned());
     }
-    answer(state, request.method(), request.uri().path(), request.uri().query()).await
+    let (method, uri) = (request.method(), request.uri());
+    if uri.path() == "/" && *method == Method::GET && wants_page(request.headers()) {
+        return status::told(state, page::page);
+    }
+    answer(state, method, uri.path(), uri.query()).await
+}
+
+/// A browser says that it takes HTML; programs for a terminal take anything.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"))
 }
 
 async fn answer(state: &State, method: &Method, path: &str, query: Option<&str>) -> Response<Body> {
@@ -66,8 +79,8 @@ async fn answer(state: &State, method: &Method, path: &str, query: Option<&str>)
             None => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
             Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         },
-        "/status" => text(StatusCode::OK, JSON, status::json(state)),
-        "/" => text(StatusCode::OK, TEXT, status::text(state)),
+        "/status" => text(StatusCode::OK, JSON, status::told(state, status::json)),
+        "/" => text(StatusCode::OK, TEXT, status::told(state, text::text)),
         "/reload" => match state.reload(Reason::Admin).await {
             Ok(()) => text(StatusCode::OK, TEXT, "the configuration was loaded again\n".to_owned()),
             Err(mistakes) => text(StatusCode::UNPROCESSABLE_ENTITY, TEXT, format!("{mistakes}\n")),

@@ -2,7 +2,9 @@
 //!
 //! Label values come from closed sets and from the configuration, never from the wire. Units are base units.
 
+mod health;
 pub mod label;
+pub mod recent;
 mod request;
 pub mod series;
 mod upstream;
@@ -13,6 +15,7 @@ use prometheus::{
     TextEncoder,
 };
 
+pub use self::health::Health;
 use self::label::{Cache, Code, Known, Method, Route, Showing, Store};
 pub use self::request::HttpRequest;
 pub use self::series::{Counters, Gauges, Histograms};

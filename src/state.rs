@@ -22,6 +22,7 @@ use crate::azure::reread::Reread;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Traces, Watched};
 use crate::liveness::SessionId;
 use crate::metrics::Metrics;
+use crate::metrics::recent::Recent;
 use crate::stack::{Front, stack};
 
 /// A running gateway's state.
@@ -35,6 +36,8 @@ pub struct State {
     pub way: Arc<ArcSwap<Way>>,
     /// What is known of sessions.
     pub lasting: Arc<Lasting>,
+    /// What was counted in the last minutes.
+    pub recent: Recent,
     live: ArcSwap<Live>,
     boot: Boot,
     certificates: Vec<Certificate>,
@@ -141,6 +144,7 @@ impl State {
             started: now,
             way: Arc::new(ArcSwap::from_pointee(way)),
             lasting,
+            recent: Recent::default(),
             live: ArcSwap::from_pointee(live),
             boot,
             certificates,

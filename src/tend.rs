@@ -1,4 +1,5 @@
-//! Looks after what resources are shown, whatever configurations come and go: spare keys are proven, tokens fetched in time.
+//! Looks after what comes due by itself, whatever configurations come and go: spare keys are proven, tokens fetched in time, and it
+//! is noted what was counted in the last minutes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,5 +20,6 @@ pub(crate) async fn tend(state: Arc<State>) {
         for azure in &state.live().upstreams {
             probe::tend(azure);
         }
+        state.recent.note(&state.metrics);
     }
 }

@@ -1,72 +1,81 @@
-//! What a running gateway says of itself, as JSON and for people. A key is a slot and 8 hex digits, here as everywhere.
+//! What a running gateway says of itself. A key is a slot and 8 hex digits, here as everywhere.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::answer::kept::Fill;
+use crate::azure::Azure;
 use crate::azure::credential::Credential;
 use crate::azure::keys::{SlotStatus, compare};
 use crate::azure::tokens::TokenStatus;
 use crate::config::Upstream;
+use crate::metrics::Health;
+use crate::metrics::recent::Minutes;
 use crate::state::{Failure, Live, State};
 
+/// All of it: `GET /status` as JSON, `GET /` for people.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Status<'a> {
-    version: &'static str,
-    started_at: String,
-    ready: bool,
+pub(super) struct Status<'a> {
+    pub(super) version: &'static str,
+    pub(super) revision: &'static str,
+    pub(super) started_at: String,
+    pub(super) uptime_seconds: i64,
+    pub(super) ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_ready_because: Option<&'static str>,
-    config: ConfigStatus<'a>,
-    upstreams: Vec<UpstreamStatus<'a>>,
-    apps: Vec<&'a str>,
-    cache: CacheStatus,
+    pub(super) not_ready_because: Option<&'static str>,
+    pub(super) config: ConfigStatus<'a>,
+    pub(super) upstreams: Vec<UpstreamStatus<'a>>,
+    pub(super) apps: Vec<&'a str>,
+    pub(super) cache: CacheStatus,
+    /// What was counted in the last minutes.
+    pub(super) recently: Minutes,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CacheStatus {
-    entries: u64,
-    bytes: u64,
-    max_bytes: u64,
+pub(super) struct CacheStatus {
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    pub(super) max_bytes: u64,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ConfigStatus<'a> {
-    file: &'a Path,
-    in_force_since: String,
-    warnings: &'a [String],
+pub(super) struct ConfigStatus<'a> {
+    pub(super) file: &'a Path,
+    pub(super) in_force_since: String,
+    pub(super) warnings: &'a [String],
     /// Sections that changed and wait for a restart.
-    waiting_for_restart: &'a [&'static str],
+    pub(super) waiting_for_restart: &'a [&'static str],
     /// The mistakes of the last reload, if it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_reload_refused: Option<&'a Failure>,
+    pub(super) last_reload_refused: Option<&'a Failure>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct UpstreamStatus<'a> {
-    name: &'a str,
-    endpoint: String,
+pub(super) struct UpstreamStatus<'a> {
+    pub(super) name: &'a str,
+    pub(super) endpoint: String,
+    #[serde(flatten)]
+    pub(super) health: Health,
     #[serde(skip_serializing_if = "Option::is_none")]
-    keys: Option<Vec<SlotStatus>>,
+    pub(super) keys: Option<Vec<SlotStatus>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<TokenStatus>,
+    pub(super) token: Option<TokenStatus>,
 }
 
 impl<'a> UpstreamStatus<'a> {
-    fn new(upstream: &'a Upstream, credential: &Credential) -> Self {
-        let (keys, token) = match credential {
+    fn new(upstream: &'a Upstream, azure: &Azure) -> Self {
+        let (keys, token) = match &azure.credential {
             Credential::Keys(keys) => (Some(keys.status()), None),
             Credential::Token(token) => (None, Some(token.status())),
         };
         let endpoint = format!("{}://{}", upstream.scheme, upstream.authority);
-        Self { name: &upstream.name, endpoint, keys, token }
+        Self { name: &upstream.name, endpoint, health: azure.metrics.health(), keys, token }
     }
 }
 
@@ -74,20 +83,23 @@ impl<'a> UpstreamStatus<'a> {
 fn upstreams(live: &Live) -> Vec<UpstreamStatus<'_>> {
     let both = live.config.upstreams.iter().zip(&live.upstreams);
     let mut told: Vec<_> =
-        both.map(|(upstream, azure)| UpstreamStatus::new(upstream, &azure.credential)).collect();
+        both.map(|(upstream, azure)| UpstreamStatus::new(upstream, azure)).collect();
     compare(told.iter_mut().filter_map(|told| Some((told.name, told.keys.as_mut()?))));
     told
 }
 
-/// For programs.
-pub(super) fn json(state: &State) -> String {
+/// What it says now, to one who writes it down.
+pub(super) fn told<T>(state: &State, write: impl FnOnce(&Status<'_>) -> T) -> T {
     let (live, failure) = (state.live(), state.failure());
     let Fill { entries, bytes, max_bytes } = state.lasting.memory.fill();
+    let not_ready = state.not_ready();
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
+        revision: env!("LIVEGATE_REVISION"),
         started_at: state.started.to_string(),
-        ready: state.not_ready().is_none(),
-        not_ready_because: state.not_ready(),
+        uptime_seconds: Timestamp::now().as_second() - state.started.as_second(),
+        ready: not_ready.is_none(),
+        not_ready_because: not_ready,
         config: ConfigStatus {
             file: &live.config.path,
             in_force_since: live.since.to_string(),
@@ -98,60 +110,12 @@ pub(super) fn json(state: &State) -> String {
         upstreams: upstreams(&live),
         apps: live.config.apps.iter().map(|app| app.name.as_str()).collect(),
         cache: CacheStatus { entries, bytes, max_bytes },
+        recently: state.recent.told(&state.metrics),
     };
-    serde_json::to_string_pretty(&status).unwrap_or_default()
+    write(&status)
 }
 
-/// For people.
-pub(super) fn text(state: &State) -> String {
-    let live = state.live();
-    let mut text = format!("livegate {}\n", env!("CARGO_PKG_VERSION"));
-    let up = Timestamp::now().as_second() - state.started.as_second();
-    _ = writeln!(
-        text,
-        "{}, up for {up} s",
-        state.not_ready().map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"))
-    );
-    for UpstreamStatus { name, endpoint, keys, token } in upstreams(&live) {
-        _ = writeln!(text, "upstream {name}: {endpoint}");
-        keys.iter().flatten().for_each(|slot| slot_text(&mut text, slot));
-        token.iter().for_each(|token| token_text(&mut text, token));
-    }
-    for app in &live.config.apps {
-        _ = writeln!(text, "app {}", app.name);
-    }
-    let Fill { entries, bytes, max_bytes } = state.lasting.memory.fill();
-    _ = writeln!(text, "kept: {entries} sessions, {bytes} of {max_bytes} bytes");
-    for warning in &live.config.warnings {
-        _ = writeln!(text, "note: {warning}");
-    }
-    for section in &live.restarts {
-        _ = writeln!(text, "note: {section} changed and waits for a restart");
-    }
-    if let Some(failure) = state.failure() {
-        _ = writeln!(text, "the reload at {} was refused:", failure.at);
-        for mistake in &failure.mistakes {
-            _ = writeln!(text, "  {mistake}");
-        }
-    }
-    text + "see also " + super::PAGES + "\n"
-}
-
-fn slot_text(text: &mut String, slot: &SlotStatus) {
-    let fingerprint = slot.fingerprint.as_deref().unwrap_or("none");
-    let serving = if slot.serving { ", serving" } else { "" };
-    let verdict = slot.verdict.as_str();
-    _ = writeln!(text, "  key {}: {fingerprint}{serving}; {verdict}: {}", slot.slot, slot.reason);
-    if let Some(problem) = &slot.problem {
-        _ = writeln!(text, "    the last reading was refused: {problem}");
-    }
-}
-
-fn token_text(text: &mut String, token: &TokenStatus) {
-    let ends =
-        token.expires_at.as_deref().map_or_else(|| "none".to_owned(), |at| format!("ends {at}"));
-    _ = writeln!(text, "  token: {ends}");
-    if let Some(problem) = &token.problem {
-        _ = writeln!(text, "    the last fetch failed: {problem}");
-    }
+/// For programs.
+pub(super) fn json(status: &Status<'_>) -> String {
+    serde_json::to_string_pretty(status).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use prometheus::IntGauge;
 use tokio::time::Instant;
 
 use super::Metrics;
+use super::health::{Health, Tries};
 use super::label::{Code, Route};
 use super::series::{Counters, Histograms};
 use crate::error::Error;
@@ -44,6 +45,7 @@ pub struct UpstreamMetrics {
     requests: Counters<(Route, Code)>,
     durations: Histograms<Route>,
     in_flight: IntGauge,
+    tries: Tries,
 }
 
 impl UpstreamMetrics {
@@ -55,7 +57,13 @@ impl UpstreamMetrics {
             requests: Counters::of(&metrics.upstream_requests_total, &[name]),
             durations: Histograms::of(&metrics.upstream_request_duration_seconds, &[name]),
             in_flight: metrics.upstream_requests_in_flight.with_label_values(&[name]),
+            tries: Tries::default(),
         }
+    }
+
+    /// Whether the resource answers.
+    pub fn health(&self) -> Health {
+        self.tries.health()
     }
 
     /// A request is about to be sent.
@@ -74,6 +82,7 @@ impl UpstreamMetrics {
 
     /// An answer cannot be used: the value of the metric label `kind`.
     pub fn unusable(&self, kind: &'static str) {
+        self.tries.failed(kind);
         self.metrics.upstream_errors_total.with_label_values(&[self.name.as_str(), kind]).inc();
     }
 
@@ -112,6 +121,10 @@ impl UpstreamTry {
     /// The answer's head came.
     pub fn head(&mut self, status: StatusCode) {
         self.code = Code::new(status);
+        match status {
+            status if status.is_server_error() => self.metrics.tries.failed(status.as_str()),
+            _ => self.metrics.tries.answered(),
+        }
         self.span.iter_mut().for_each(|span| span.answered(status));
     }
 
