@@ -69,7 +69,7 @@ async fn answer(state: &State, method: &Method, path: &str, query: Option<&str>)
         "/status" => text(StatusCode::OK, JSON, status::json(state)),
         "/" => text(StatusCode::OK, TEXT, status::text(state)),
         "/reload" => match state.reload(Reason::Admin).await {
-            Ok(()) => text(StatusCode::OK, TEXT, "the configuration was loaded again\n".to_owned()),
+            Ok(()) => text(StatusCode::OK, TEXT, status::reloaded(state)),
             Err(mistakes) => text(StatusCode::UNPROCESSABLE_ENTITY, TEXT, format!("{mistakes}\n")),
         },
         "/cache/purge" => purge(state, query.unwrap_or_default()),

@@ -102,6 +102,25 @@ pub(super) fn json(state: &State) -> String {
     serde_json::to_string_pretty(&status).unwrap_or_default()
 }
 
+/// That the configuration was loaded, and which keys were not.
+pub(super) fn reloaded(state: &State) -> String {
+    let mut text = "the configuration was loaded again\n".to_owned();
+    for upstream in upstreams(&state.live()) {
+        for slot in upstream.keys.iter().flatten() {
+            if let Some(problem) = &slot.problem {
+                let kept = if slot.fingerprint.is_some() {
+                    "the one before stays"
+                } else {
+                    "there is none"
+                };
+                let (name, slot) = (upstream.name, slot.slot);
+                _ = writeln!(text, "the {slot} key of {name} was not, and {kept}: {problem}");
+            }
+        }
+    }
+    text
+}
+
 /// For people.
 pub(super) fn text(state: &State) -> String {
     let live = state.live();

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::header::HeaderName;
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 
 use crate::body::Source;
@@ -72,12 +72,20 @@ fn finding(status: StatusCode, headers: &HeaderMap, content: &[u8]) -> Finding {
             _ => Finding::Unknown,
         },
         StatusCode::TOO_MANY_REQUESTS => Finding::Throttled,
-        // Who stands in front of the service answers paths that it does not know before it looks at the key, in its own words.
-        StatusCode::NOT_FOUND if code.as_deref() != Some("404") => Finding::Accepted,
+        // Who stands in front of the service answers paths that it does not know before it looks at the key, in its own words. A page
+        // is nobody's word who knows of keys.
+        StatusCode::NOT_FOUND if code.as_deref() != Some("404") && !is_page(headers) => {
+            Finding::Accepted
+        }
         status if status.is_success() => Finding::Accepted,
         status if status.is_client_error() && headers.contains_key(ERROR_CODE) => Finding::Accepted,
         _ => Finding::Unknown,
     }
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))
 }
 
 #[derive(Deserialize)]
@@ -98,8 +106,6 @@ fn code(content: &[u8]) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -135,5 +141,15 @@ mod tests {
             let found = finding(status, &headers, content.as_bytes());
             assert_eq!(found, expected, "{status} {header} {content}");
         }
+    }
+
+    #[test]
+    fn a_page_proves_no_key() {
+        let found = |kind: &'static str| {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            finding(StatusCode::NOT_FOUND, &headers, b"<html>")
+        };
+        assert_eq!(found("Text/HTML; charset=utf-8"), Finding::Unknown);
+        assert_eq!(found("application/json"), Finding::Accepted);
     }
 }
