@@ -82,7 +82,7 @@ async fn answer(state: &State, method: &Method, path: &str, query: Option<&str>)
         "/status" => text(StatusCode::OK, JSON, status::told(state, status::json)),
         "/" => text(StatusCode::OK, TEXT, status::told(state, text::text)),
         "/reload" => match state.reload(Reason::Admin).await {
-            Ok(()) => text(StatusCode::OK, TEXT, "the configuration was loaded again\n".to_owned()),
+            Ok(()) => text(StatusCode::OK, TEXT, status::told(state, text::reloaded)),
             Err(mistakes) => text(StatusCode::UNPROCESSABLE_ENTITY, TEXT, format!("{mistakes}\n")),
         },
         "/cache/purge" => purge(state, query.unwrap_or_default()),

@@ -222,6 +222,19 @@ impl Metrics {
         families.extend(prometheus::core::Collector::collect(&process));
         TextEncoder::new().encode_to_string(&families)
     }
+
+    /// A slot is no more: what it holds is not told, and what was counted of it is.
+    pub fn forget_slot(&self, upstream: &str, slot: &str) {
+        for gauge in [
+            &self.key_active,
+            &self.key_loaded_timestamp_seconds,
+            &self.key_expiry_timestamp_seconds,
+            &self.key_last_success_timestamp_seconds,
+        ] {
+            // Not every slot has all of them.
+            drop(gauge.remove_label_values(&[upstream, slot]));
+        }
+    }
 }
 
 /// Lets what counts evictions stand at 0, so that whoever is to be woken by its growing sees it grow.

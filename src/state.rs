@@ -14,10 +14,11 @@ use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use self::build::{Build, Shares};
+use self::build::{Build, Shares, fill};
 use crate::answer::lasting::Lasting;
 use crate::azure::Azure;
 use crate::azure::credential::Credential;
+use crate::azure::keys::START;
 use crate::azure::reread::Reread;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Traces, Watched};
 use crate::liveness::SessionId;
@@ -134,6 +135,7 @@ impl State {
         let shares = Arc::new(Shares::default());
         let build = Build { old: None, shares: &shares, metrics: &metrics, reread: &reread };
         let upstreams = build.upstreams(&config)?;
+        fill(&upstreams, &config, START);
         let now = Timestamp::now();
         let lasting = Arc::new(Lasting::new(config.cache.max_bytes, &metrics));
         let way = Way::new(&config, &upstreams, &lasting, &metrics);
@@ -256,20 +258,15 @@ impl State {
             live.config.upstreams.iter().zip(&live.upstreams).zip(keys)
         {
             if let (Credential::Keys(held), Some(slots)) = (&azure.credential, slots) {
-                held.replace(slots, upstream.probe, reason.as_str());
+                held.take(slots, upstream.probe, reason.as_str());
             }
         }
     }
 
     /// Nothing here can fail, so that a new configuration comes into force whole.
     fn apply(&self, config: Config, upstreams: Vec<Arc<Azure>>, reason: &Reason) {
-        for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
-            if let (Credential::Keys(keys), config::Credential::Keys(slots)) =
-                (&azure.credential, &upstream.credential)
-            {
-                keys.replace(slots, upstream.probe, reason.as_str());
-            }
-        }
+        fill(&upstreams, &config, reason.as_str());
+        self.live().leave(&config, &self.metrics);
         for (address, certificate) in &self.certificates {
             // By address, so that a listener never gets another one's rules about its clients. Where
             // two ask for a free port of the same host they cannot be told apart, and stay.

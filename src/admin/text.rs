@@ -41,6 +41,22 @@ pub(super) fn text(status: &Status<'_>) -> String {
     text + "see also " + super::PAGES + "\n"
 }
 
+/// That the configuration was loaded, and which keys were not.
+pub(super) fn reloaded(status: &Status<'_>) -> String {
+    let mut text = "the configuration was loaded again\n".to_owned();
+    for UpstreamStatus { name, keys, .. } in &status.upstreams {
+        for slot in keys.iter().flatten() {
+            let Some(problem) = &slot.problem else {
+                continue;
+            };
+            let kept = slot.fingerprint.is_some();
+            let kept = if kept { "the one before stays" } else { "there is none" };
+            _ = writeln!(text, "the {} key of {name} was not, and {kept}: {problem}", slot.slot);
+        }
+    }
+    text
+}
+
 fn upstream_text(text: &mut String, upstream: &UpstreamStatus<'_>) {
     let UpstreamStatus { name, endpoint, health, keys, token } = upstream;
     _ = writeln!(text, "upstream {name}: {endpoint}, {health}");

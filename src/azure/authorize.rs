@@ -72,10 +72,10 @@ where
     let original = Original::new(ask.body, azure.share.room());
     let (mut tried, mut last) = (Tried::default(), None);
     loop {
-        // What nobody can have is never sent: Azure would count the call all the same.
-        let mut pass = azure.credential.next(&mut tried).await?;
         // 401 comes before any work is done, so that a create can be sent once more, where all of it is still there.
         let body = original.lend().ok_or(Error::UpstreamUnauthorized)?;
+        // What nobody can have is never sent: Azure would count the call all the same.
+        let mut pass = azure.credential.next(&mut tried).await?;
         *refused = last;
         let (head, authority) = (Arc::clone(&ask.head), Some(pass.header()));
         let answer = inner.clone().oneshot(Ask { head, authority, body }).await?;

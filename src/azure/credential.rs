@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
 
 use super::finding::Finding;
-use super::keys::{Keys, Tried};
+use super::keys::{Keys, SlotName, Tried};
 use super::tokens::Tokens;
 use crate::error::Error;
 use crate::headers::SUBSCRIPTION_KEY;
@@ -26,17 +26,25 @@ impl Credential {
     /// # Errors
     /// Where there is nothing to show, or nothing that has not been refused.
     pub(super) async fn next(&self, tried: &mut Tried) -> Result<Pass, Error> {
-        let (id, header) = match self {
+        let (of, id, header) = match self {
             Self::Keys(keys) => {
-                let (id, key) = keys.next(tried).await?;
-                (id, (SUBSCRIPTION_KEY, key))
+                let (id, slot, key) = keys.next(tried).await?;
+                (Of::Key(Arc::clone(keys), slot), id, (SUBSCRIPTION_KEY, key))
             }
             Self::Token(tokens) => {
                 let (id, token) = Arc::clone(tokens).next(tried).await?;
-                (id, (AUTHORIZATION, token))
+                (Of::Token(Arc::clone(tokens)), id, (AUTHORIZATION, token))
             }
         };
-        Ok(Pass { credential: self.clone(), id, header, finding: Finding::Unknown })
+        Ok(Pass { of, id, header, finding: Finding::Unknown })
+    }
+
+    /// The values of the metric label `slot`.
+    pub const fn slots(&self) -> &'static [&'static str] {
+        match self {
+            Self::Keys(_) => &["primary", "secondary"],
+            Self::Token(_) => &["token"],
+        }
     }
 
     /// Whether there is anything to show.
@@ -51,10 +59,17 @@ impl Credential {
 /// What one try shows. What came of it is noted when it is dropped, also where the try was given up.
 #[derive(Debug)]
 pub(super) struct Pass {
-    credential: Credential,
+    of: Of,
     id: u64,
     header: (HeaderName, HeaderValue),
     pub(super) finding: Finding,
+}
+
+/// Where a pass comes from.
+#[derive(Debug)]
+enum Of {
+    Key(Arc<Keys>, SlotName),
+    Token(Arc<Tokens>),
 }
 
 impl Pass {
@@ -66,9 +81,9 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        match &self.credential {
-            Credential::Keys(keys) => keys.conclude(self.id, self.finding, true),
-            Credential::Token(tokens) => tokens.conclude(self.id, self.finding),
+        match &self.of {
+            Of::Key(keys, slot) => keys.conclude(self.id, *slot, self.finding, true),
+            Of::Token(tokens) => tokens.conclude(self.id, self.finding),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::header::HeaderName;
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 
 use crate::body::Source;
@@ -81,12 +81,18 @@ fn finding(status: StatusCode, headers: &HeaderMap, code: Option<&str>) -> Findi
             _ => Finding::Unknown,
         },
         StatusCode::TOO_MANY_REQUESTS => Finding::Throttled,
-        // Who stands in front of the service answers paths that it does not know before it looks at the key, in its own words.
-        StatusCode::NOT_FOUND if code != Some("404") => Finding::Accepted,
+        // Who stands in front of the service answers paths that it does not know before it looks at the key, in its own words. A page
+        // is nobody's word who knows of keys.
+        StatusCode::NOT_FOUND if code != Some("404") && !is_page(headers) => Finding::Accepted,
         status if status.is_success() => Finding::Accepted,
         status if status.is_client_error() && headers.contains_key(ERROR_CODE) => Finding::Accepted,
         _ => Finding::Unknown,
     }
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))
 }
 
 #[derive(Deserialize)]
@@ -109,8 +115,6 @@ fn code(headers: &HeaderMap, content: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -146,5 +150,15 @@ mod tests {
             let found = finding(status, &headers, code(&headers, content.as_bytes()).as_deref());
             assert_eq!(found, expected, "{status} {header} {content}");
         }
+    }
+
+    #[test]
+    fn a_page_proves_no_key() {
+        let found = |kind: &'static str| {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            finding(StatusCode::NOT_FOUND, &headers, None)
+        };
+        assert_eq!(found("Text/HTML; charset=utf-8"), Finding::Unknown);
+        assert_eq!(found("application/json"), Finding::Accepted);
     }
 }

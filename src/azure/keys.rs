@@ -29,6 +29,9 @@ use crate::moment::Moment;
 /// How long a spare key waits for its first probe when the gateway starts: traffic may have proven it by then.
 const FIRST_PROBE: Duration = Duration::from_secs(10);
 
+/// Why keys are read when the gateway starts: a value of the metric label `source`.
+pub const START: &str = "start";
+
 /// The keys of a resource.
 #[derive(Debug)]
 pub struct Keys {
@@ -47,34 +50,17 @@ struct State {
 }
 
 impl Keys {
-    /// With what could be read of the slots at the start.
-    pub fn new(
-        upstream: &str,
-        slots: &[Option<config::Slot>; 2],
-        probe: Duration,
-        metrics: Arc<Metrics>,
-        reread: Reread,
-    ) -> Self {
+    /// None yet.
+    pub fn new(upstream: &str, metrics: Arc<Metrics>, reread: Reread) -> Self {
         let outcomes = SlotName::BOTH.map(|slot| Outcomes::new(&metrics, upstream, slot.as_str()));
-        let state = Mutex::new(State { ring: Ring::default(), probe });
-        let keys = Self { upstream: upstream.to_owned(), state, outcomes, metrics, reread };
-        keys.take(slots, probe, "start", FIRST_PROBE.min(probe));
-        keys
+        let state = Mutex::new(State { ring: Ring::default(), probe: Duration::ZERO });
+        Self { upstream: upstream.to_owned(), state, outcomes, metrics, reread }
     }
 
     /// Takes what was read of the slots now, and why they were read. What cannot be a key leaves the last good one in its slot.
-    pub fn replace(&self, slots: &[Option<config::Slot>; 2], probe: Duration, source: &str) {
-        self.take(slots, probe, source, Duration::ZERO);
-    }
-
-    fn take(
-        &self,
-        slots: &[Option<config::Slot>; 2],
-        probe: Duration,
-        source: &str,
-        patience: Duration,
-    ) {
+    pub fn take(&self, slots: &[Option<config::Slot>; 2], probe: Duration, source: &str) {
         let (now, upstream) = (Moment::now(), &*self.upstream);
+        let patience = if source == START { FIRST_PROBE.min(probe) } else { Duration::ZERO };
         let mut state = self.lock();
         state.probe = probe;
         let (readings, missing) = state.ring.load(slots, now, patience);
@@ -86,7 +72,6 @@ impl Keys {
             match reading {
                 Reading::New => {
                     let fingerprint = held.current.as_ref().map(|key| &*key.fingerprint);
-                    self.outcomes(slot).loaded(Some(now));
                     tracing::info!(upstream, slot = slot.as_str(), fingerprint, "a key was loaded");
                 }
                 Reading::Invalid { news: true } | Reading::Unreadable { news: true } => {
@@ -99,9 +84,8 @@ impl Keys {
             }
         }
         for slot in SlotName::BOTH {
-            if state.ring.slot(slot).current.is_none() {
-                self.outcomes(slot).loaded(None);
-            }
+            let key = state.ring.slot(slot).current.as_ref();
+            self.outcomes(slot).holds(key.map(|key| (key.loaded, key.accepted)));
         }
         if let Some(slot) = missing {
             self.failed_over(slot, "missing");
@@ -113,7 +97,10 @@ impl Keys {
     ///
     /// # Errors
     /// [`Error::NoKey`] where there is no key; [`Error::UpstreamUnauthorized`] where Azure refuses each one.
-    pub(super) async fn next(&self, tried: &mut Tried) -> Result<(u64, HeaderValue), Error> {
+    pub(super) async fn next(
+        &self,
+        tried: &mut Tried,
+    ) -> Result<(u64, SlotName, HeaderValue), Error> {
         let mut next = self.lock().ring.next(tried, Moment::now());
         if next == Next::Exhausted {
             // A good one may lie there already.
@@ -121,7 +108,7 @@ impl Keys {
             next = self.lock().ring.next(tried, Moment::now());
         }
         match next {
-            Next::Go { id, value } => Ok((id, value)),
+            Next::Go { id, slot, value } => Ok((id, slot, value)),
             Next::Nothing => Err(Error::NoKey),
             Next::Resting => Err(Error::UpstreamUnauthorized),
             Next::Exhausted => {
@@ -133,21 +120,21 @@ impl Keys {
         }
     }
 
-    /// What came of a try with a key, and whether it was for an app or a probe.
-    pub(super) fn conclude(&self, id: u64, finding: Finding, app: bool) {
+    /// What came of a try with a key of this slot, and whether it was for an app or a probe.
+    pub(super) fn conclude(&self, id: u64, slot: SlotName, finding: Finding, app: bool) {
         let (now, upstream) = (Moment::now(), &*self.upstream);
         let mut state = self.lock();
         let State { ring, probe } = &mut *state;
-        let Some((slot, _)) = ring.find(id) else {
-            return;
-        };
-        self.outcomes(slot).count(finding, now);
+        self.outcomes(slot).count(finding);
         if app {
             ring.done(id);
         }
         match finding {
             Finding::Accepted => {
                 let change = ring.accepted(id, now, *probe);
+                if ring.find(id).is_some_and(|(_, current)| current) {
+                    self.outcomes(slot).accepted(now);
+                }
                 if change.recovered {
                     let slot = slot.as_str();
                     tracing::info!(upstream, slot, "Azure accepts a key again");
@@ -178,7 +165,7 @@ impl Keys {
     }
 
     /// The keys that are to be tried now, since nobody has for long.
-    pub(super) fn due(&self) -> Vec<(u64, HeaderValue)> {
+    pub(super) fn due(&self) -> Vec<(u64, SlotName, HeaderValue)> {
         let mut state = self.lock();
         let probe = state.probe;
         state.ring.due(Moment::now(), probe)

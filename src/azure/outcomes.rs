@@ -38,12 +38,9 @@ impl Outcomes {
     }
 
     /// One more try.
-    pub(super) fn count(&self, finding: Finding, now: Moment) {
+    pub(super) fn count(&self, finding: Finding) {
         match finding {
-            Finding::Accepted => {
-                self.last_success.set(now.wall().as_second());
-                &self.ok
-            }
+            Finding::Accepted => &self.ok,
             Finding::Refused(Refusal::Unauthorized) => &self.rejected_401,
             Finding::Refused(Refusal::Disabled) => &self.rejected_403,
             Finding::Throttled => &self.throttled,
@@ -52,10 +49,16 @@ impl Outcomes {
         .inc();
     }
 
-    /// It holds something new, which nobody has accepted yet.
-    pub(super) fn loaded(&self, now: Option<Moment>) {
-        self.loaded.set(now.map_or(0, |now| now.wall().as_second()));
-        self.last_success.set(0);
+    /// What it holds was accepted.
+    pub(super) fn accepted(&self, now: Moment) {
+        self.last_success.set(now.wall().as_second());
+    }
+
+    /// Since when it holds what it holds, if anything, and when Azure last accepted that.
+    pub(super) fn holds(&self, held: Option<(Moment, Option<Moment>)>) {
+        let second = |at: Option<Moment>| at.map_or(0, |at| at.wall().as_second());
+        self.loaded.set(second(held.map(|(loaded, _)| loaded)));
+        self.last_success.set(second(held.and_then(|(_, accepted)| accepted)));
     }
 
     /// Whether it is this one that serves.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Azure;
 use super::credential::Credential;
 use super::finding::{Finding, find};
+use super::keys::SlotName;
 use super::send::send;
 use crate::body::Body;
 use crate::call::{Ask, Head};
@@ -20,15 +21,15 @@ use crate::metrics::label::Route;
 pub fn tend(azure: &Arc<Azure>) {
     match &azure.credential {
         Credential::Keys(keys) => {
-            for (id, key) in keys.due() {
-                tokio::spawn(probe(Arc::clone(azure), id, key));
+            for due in keys.due() {
+                tokio::spawn(probe(Arc::clone(azure), due));
             }
         }
         Credential::Token(tokens) => Arc::clone(tokens).tend(),
     }
 }
 
-async fn probe(azure: Arc<Azure>, id: u64, key: HeaderValue) {
+async fn probe(azure: Arc<Azure>, (id, slot, key): (u64, SlotName, HeaderValue)) {
     // It counts against the resource's quota like any other call.
     azure.share.turn().await;
     let mut headers = HeaderMap::new();
@@ -45,6 +46,6 @@ async fn probe(azure: Arc<Azure>, id: u64, key: HeaderValue) {
     };
     let finding = timeout(azure.timeout, exchange).await.ok().flatten();
     if let Credential::Keys(keys) = &azure.credential {
-        keys.conclude(id, finding.unwrap_or(Finding::Unknown), false);
+        keys.conclude(id, slot, finding.unwrap_or(Finding::Unknown), false);
     }
 }

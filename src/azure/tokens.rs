@@ -53,7 +53,7 @@ struct Held {
     requests: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Token {
     id: u64,
     value: HeaderValue,
@@ -106,21 +106,34 @@ impl Token {
 }
 
 impl Tokens {
-    /// Of this upstream. Nothing is fetched yet.
+    /// Of this upstream, with the token of those before, if they were for the same identity. Nothing is fetched yet.
     ///
     /// # Errors
     /// Where no root certificate can be found to trust.
-    pub fn new(upstream: &Upstream, entra: &Entra, metrics: &Metrics) -> Result<Self, String> {
+    pub fn new(
+        upstream: &Upstream,
+        entra: &Entra,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Result<Self, String> {
         let name = upstream.name.as_str();
         let expiry = metrics.key_expiry_timestamp_seconds.with_label_values(&[name, "token"]);
-        Ok(Self {
+        let tokens = Self {
             upstream: name.to_owned(),
             fetcher: Fetcher::new(upstream, entra)?,
-            held: Mutex::default(),
+            held: Mutex::new(before.map(|before| before.lock().handed_on()).unwrap_or_default()),
             fetching: tokio::sync::Mutex::default(),
             outcomes: Outcomes::new(metrics, name, "token"),
             expiry,
-        })
+        };
+        tokens.show(tokens.lock().token.as_ref());
+        Ok(tokens)
+    }
+
+    fn show(&self, token: Option<&Token>) {
+        self.outcomes.holds(token.map(|token| (token.fetched, token.accepted)));
+        self.outcomes.active(token.is_some());
+        self.expiry.set(token.map_or(0, Token::expires_at));
     }
 
     /// What a request shows next, whose earlier tries were refused: the token, and then a new one, once.
@@ -172,11 +185,9 @@ impl Tokens {
                 held.ids += 1;
                 let (id, accepted, refused) = (held.ids, None, None);
                 let token = Token { id, value, fetched: now, life, accepted, refused };
-                self.expiry.set(token.expires_at());
+                self.show(Some(&token));
                 (held.token, held.failure) = (Some(token), None);
                 drop(held);
-                self.outcomes.loaded(Some(now));
-                self.outcomes.active(true);
                 tracing::info!(upstream, seconds = life.as_secs(), "a token was fetched");
             }
             Err(told) => {
@@ -189,12 +200,15 @@ impl Tokens {
     /// What came of a try with a token.
     pub(super) fn conclude(&self, id: u64, finding: Finding) {
         let now = Moment::now();
-        self.outcomes.count(finding, now);
+        self.outcomes.count(finding);
         let mut held = self.lock();
         let token = held.token.as_mut().filter(|token| token.id == id);
         match finding {
             Finding::Accepted => {
-                token.into_iter().for_each(|token| token.accepted = Some(now));
+                if let Some(token) = token {
+                    token.accepted = Some(now);
+                    self.outcomes.accepted(now);
+                }
                 if held.rest.end() {
                     tracing::info!(upstream = self.upstream, "Azure accepts a token again");
                 }
@@ -239,6 +253,12 @@ impl Tokens {
 }
 
 impl Held {
+    /// What one goes on with who takes over.
+    fn handed_on(&self) -> Self {
+        let Self { token, ids, requests, .. } = self;
+        Self { token: token.clone(), ids: *ids, requests: *requests, ..Self::default() }
+    }
+
     fn pick(&mut self, tried: &Tried, now: Moment) -> Option<(u64, HeaderValue)> {
         let token = self.token.as_ref().filter(|token| token.is_valid(now))?;
         if tried.ids.contains(&token.id) {

@@ -64,17 +64,33 @@ impl Build<'_> {
             {
                 azure.credential.clone()
             }
-            (_, config::Credential::Keys(slots)) => {
+            // They are filled when the configuration comes into force.
+            (_, config::Credential::Keys(_)) => {
                 let (metrics, reread) = (Arc::clone(self.metrics), self.reread.clone());
-                let keys = Keys::new(&upstream.name, slots, upstream.probe, metrics, reread);
-                Credential::Keys(Arc::new(keys))
+                Credential::Keys(Arc::new(Keys::new(&upstream.name, metrics, reread)))
             }
-            (_, config::Credential::Entra(entra)) => {
-                Credential::Token(Arc::new(Tokens::new(upstream, entra, self.metrics)?))
+            (known, config::Credential::Entra(entra)) => {
+                let before = known.filter(|(before, _)| before.credential == upstream.credential);
+                let before = before.and_then(|(_, azure)| match &azure.credential {
+                    Credential::Token(tokens) => Some(&**tokens),
+                    Credential::Keys(_) => None,
+                });
+                Credential::Token(Arc::new(Tokens::new(upstream, entra, self.metrics, before)?))
             }
         };
         let share = self.shares.of(upstream);
         Azure::new(upstream, share, credential, self.metrics).map(Arc::new)
+    }
+}
+
+/// Fills the slots of a configuration's resources with what was read of them.
+pub(super) fn fill(upstreams: &[Arc<Azure>], config: &Config, source: &str) {
+    for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
+        if let (Credential::Keys(keys), config::Credential::Keys(slots)) =
+            (&azure.credential, &upstream.credential)
+        {
+            keys.take(slots, upstream.probe, source);
+        }
     }
 }
 
@@ -89,6 +105,20 @@ fn connections(upstream: &Upstream) -> Upstream {
 }
 
 impl Live {
+    /// Takes what is known of slots out of the metrics that the new configuration does not have any more.
+    pub(super) fn leave(&self, new: &Config, metrics: &Metrics) {
+        for azure in &self.upstreams {
+            let same = new.upstreams.iter().find(|upstream| *upstream.name == *azure.name);
+            match (&azure.credential, same.map(|upstream| &upstream.credential)) {
+                (Credential::Keys(_), Some(config::Credential::Keys(_)))
+                | (Credential::Token(_), Some(config::Credential::Entra(_))) => {}
+                (credential, _) => credential.slots().iter().for_each(|slot| {
+                    metrics.forget_slot(&azure.name, slot);
+                }),
+            }
+        }
+    }
+
     /// The resource of this name at this address.
     fn find(&self, wanted: &Upstream) -> Option<(&Upstream, &Arc<Azure>)> {
         let same = |upstream: &Upstream| {

@@ -117,7 +117,11 @@ impl Ring {
     }
 
     /// The keys that are to be probed now. Where there is only one, requests alone prove it, for nobody could take its place.
-    pub(super) fn due(&mut self, now: Moment, probe: Duration) -> Vec<(u64, HeaderValue)> {
+    pub(super) fn due(
+        &mut self,
+        now: Moment,
+        probe: Duration,
+    ) -> Vec<(u64, SlotName, HeaderValue)> {
         if probe.is_zero() || self.keys().nth(1).is_none() {
             return Vec::new();
         }
@@ -126,10 +130,12 @@ impl Ring {
             let Some(key) = &mut self.slot_mut(name).current else {
                 continue;
             };
-            if now.since(key.tried) >= key.patience {
+            // How often may have been changed meanwhile.
+            let patience = if key.probed { key.patience } else { key.patience.min(probe) };
+            if now.since(key.tried) >= patience {
                 // Until something is known of it.
-                (key.tried, key.patience) = (now, probe.max(UNANSWERED));
-                due.push((key.id, key.value.clone()));
+                (key.tried, key.patience, key.probed) = (now, probe.max(UNANSWERED), true);
+                due.push((key.id, name, key.value.clone()));
             }
         }
         due

@@ -48,7 +48,9 @@ pub(super) struct Key {
     pub(super) fingerprint: String,
     pub(super) loaded: Moment,
     pub(super) accepted: Option<Moment>,
-    pub(super) refused: Option<(Moment, Refusal)>,
+    pub(super) refused: Option<Moment>,
+    /// The last that Azure said of it, if that was no, and nobody has said otherwise since.
+    pub(super) refusal: Option<Refusal>,
     /// When a request of an app's was last sent with it.
     pub(super) used: Option<Moment>,
     pub(super) requests: u64,
@@ -57,6 +59,8 @@ pub(super) struct Key {
     pub(super) tried: Moment,
     /// How long after that a probe tries it.
     pub(super) patience: Duration,
+    /// Whether a probe is on its way with it.
+    pub(super) probed: bool,
     pub(super) failures: u32,
 }
 
@@ -70,7 +74,7 @@ pub struct Tried {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Go with this key.
-    Go { id: u64, value: HeaderValue },
+    Go { id: u64, slot: SlotName, value: HeaderValue },
     /// Every key is refused, and the resource is left alone for now.
     Resting,
     /// It has tried them all.
@@ -123,18 +127,20 @@ impl Key {
             loaded: now,
             accepted: None,
             refused: None,
+            refusal: None,
             used: None,
             requests: 0,
             in_flight: 0,
             tried: now,
             patience,
+            probed: false,
             failures: 0,
         })
     }
 
     /// Whether the last that Azure said of it was no.
     pub(super) const fn is_refused(&self) -> bool {
-        self.refused.is_some()
+        self.refusal.is_some()
     }
 }
 
@@ -196,7 +202,7 @@ impl Ring {
             let serving = self.serving == Some(key.id);
             (key.is_refused(), !serving, !current)
         });
-        let Some(id) = best.map(|(_, _, key)| key.id) else {
+        let Some((id, slot)) = best.map(|(slot, _, key)| (key.id, slot)) else {
             return if tried.ids.is_empty() { Next::Nothing } else { Next::Exhausted };
         };
         tried.ids.push(id);
@@ -206,7 +212,7 @@ impl Ring {
         key.used = Some(now);
         key.requests += 1;
         key.in_flight += 1;
-        Next::Go { id, value: key.value.clone() }
+        Next::Go { id, slot, value: key.value.clone() }
     }
 
     /// A request of an app's is over, whatever came of it.
@@ -223,11 +229,12 @@ impl Ring {
         };
         if let Some(key) = self.key_mut(id) {
             key.accepted = Some(now);
-            (key.refused, key.failures, key.tried, key.patience) = (None, 0, now, probe);
+            (key.refusal, key.failures, key.probed) = (None, 0, false);
+            (key.tried, key.patience) = (now, probe);
         }
         let recovered = self.rest.end();
         let (before, serving) = (self.serving_slot(), self.serving);
-        let refusal = serving.and_then(|id| self.key_mut(id)).and_then(|key| key.refused);
+        let refusal = serving.and_then(|id| self.key_mut(id)).and_then(|key| key.refusal);
         // What the slot had before is not needed any more.
         let former = if current { self.slot_mut(slot).former.take() } else { None };
         let succeeds = former.is_some_and(|former| Some(former.id) == serving);
@@ -235,7 +242,7 @@ impl Ring {
             self.serving = Some(id);
         }
         let failed_over = refusal.filter(|_| before != Some(slot));
-        Change { recovered, failed_over: failed_over.map(|(_, refusal)| (slot, refusal)) }
+        Change { recovered, failed_over: failed_over.map(|refusal| (slot, refusal)) }
     }
 
     /// Azure refused it.
@@ -243,7 +250,7 @@ impl Ring {
         let Some(key) = self.key_mut(id) else {
             return;
         };
-        key.refused = Some((now, refusal));
+        (key.refused, key.refusal) = (Some(now), Some(refusal));
         key.again_later(now, probe);
     }
 
@@ -258,7 +265,10 @@ impl Ring {
     pub(super) fn choose(&mut self, slot: SlotName) -> Result<bool, NoKey> {
         let before = self.serving_slot();
         let key = self.slot_mut(slot).current.as_mut().ok_or(NoKey)?;
-        key.refused = None;
+        if key.refusal.take().is_some() {
+            // That it was good once proves nothing any more. It is tried at once.
+            (key.accepted, key.failures, key.patience) = (None, 0, Duration::ZERO);
+        }
         self.serving = Some(key.id);
         self.rest.end();
         Ok(before != Some(slot))
@@ -266,8 +276,14 @@ impl Ring {
 }
 
 impl Key {
-    /// It was tried and is not known to be good: tried again soon, and then later and later.
+    /// It was tried and is not known to be good: tried again soon, and then later and later. What was on its way beside that
+    /// try makes it no later.
     fn again_later(&mut self, now: Moment, probe: Duration) {
+        let beside = self.failures > 0 && now.since(self.tried) < self.patience;
+        if beside && !self.probed {
+            return;
+        }
+        self.probed = false;
         let seconds = 1_u64 << self.failures.min(20);
         self.failures += 1;
         (self.tried, self.patience) = (now, Duration::from_secs(seconds).min(probe));

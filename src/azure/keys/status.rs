@@ -27,7 +27,7 @@ pub struct SlotStatus {
     /// When Azure last accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_accepted_at: Option<String>,
-    /// When Azure last refused it, if it has not accepted it since.
+    /// When Azure last refused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_refused_at: Option<String>,
     /// How many requests were sent with it.
@@ -64,7 +64,7 @@ impl Verdict {
         match self {
             Self::Safe => "safe to regenerate",
             Self::NotSafe => "not safe to regenerate",
-            Self::Unknown => "unknown whether it is safe to regenerate",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -117,7 +117,7 @@ impl Ring {
             serving: self.serving_slot() == Some(name),
             loaded_at: at(|key| Some(key.loaded)),
             last_accepted_at: at(|key| key.accepted),
-            last_refused_at: at(|key| key.refused.map(|(at, _)| at)),
+            last_refused_at: at(|key| key.refused),
             requests: key.map_or(0, |key| key.requests),
             verdict,
             reason,
@@ -138,8 +138,17 @@ impl Ring {
         let Some(key) = &self.slot(name.other()).current else {
             return (Verdict::NotSafe, format!("{other} has no key to serve with meanwhile"));
         };
-        if let Some((at, _)) = key.refused {
+        if self.slot(name).current.is_none() {
+            // It may be what another gateway uses.
+            return (Verdict::Unknown, "no key of this slot is known here".to_owned());
+        }
+        if let (true, Some(at)) = (key.is_refused(), key.refused) {
             return (Verdict::NotSafe, format!("{other} was refused at {}", at.written()));
+        }
+        if let Some(problem) = &self.slot(name.other()).problem {
+            // What is held is good until the process ends, and no longer.
+            let told = format!("{other} could not be read again and would not outlive a restart");
+            return (Verdict::NotSafe, format!("{told}: {problem}"));
         }
         if self.serving_slot() == Some(name) {
             let how = format!("POST /keys/{upstream}/use?slot={other}");
@@ -155,9 +164,10 @@ impl Ring {
             return (Verdict::NotSafe, format!("requests are on their way with it: {in_flight}"));
         }
         match key.accepted {
-            None => {
-                (Verdict::Unknown, format!("{other} has not been accepted since it was loaded"))
-            }
+            None => (
+                Verdict::Unknown,
+                format!("{other} has not been accepted since it was loaded or chosen"),
+            ),
             Some(at) if now.since(at) > RECENTLY.max(probe * 2) => {
                 (Verdict::Unknown, format!("{other} was last accepted at {}", at.written()))
             }

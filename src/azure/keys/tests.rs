@@ -44,7 +44,7 @@ impl Scene {
         let (mut tried, mut shown) = (Tried::default(), Vec::new());
         loop {
             let (id, value) = match self.0.next(&mut tried, Moment::now()) {
-                Next::Go { id, value } => (id, value),
+                Next::Go { id, value, .. } => (id, value),
                 other => {
                     shown.push(format!("{other:?}"));
                     return shown;
@@ -194,6 +194,33 @@ fn a_choice_holds_until_it_is_refused() {
 }
 
 #[test]
+fn a_choice_makes_no_key_good() {
+    use Verdict::{NotSafe, Unknown};
+    let mut scene = Scene::new(&slots("a", "b"));
+    scene.request(&["a"]);
+    scene.0.choose(SlotName::Secondary).unwrap();
+    scene.request(&["b"]);
+    assert_eq!(scene.request(&["a"]), ["b", "a"], "b was good, and is so no more");
+    scene.0.choose(SlotName::Secondary).unwrap();
+    assert_eq!(scene.verdicts(), [Unknown, NotSafe], "a may be the only good key");
+    assert_eq!(scene.0.due(Moment::now(), PROBE).len(), 1, "b is tried at once");
+    let told = scene.0.status("weu", Moment::now(), PROBE);
+    assert!(told[1].last_refused_at.is_some() && told[1].last_accepted_at.is_none());
+}
+
+#[test]
+fn what_would_not_outlive_a_restart_makes_nothing_safe() {
+    use Verdict::{NotSafe, Safe};
+    let mut scene = Scene::new(&slots("a", "b"));
+    scene.request(&["a"]);
+    assert_eq!(scene.verdicts(), [NotSafe, Safe]);
+    scene.load(&slots("a b", "b"));
+    assert_eq!(scene.verdicts(), [NotSafe, NotSafe]);
+    scene.load(&slots("a", "b"));
+    assert_eq!(scene.verdicts(), [NotSafe, Safe]);
+}
+
+#[test]
 fn a_fail_over_is_told_once_and_says_why() {
     let mut ring = Ring::default();
     let now = Moment::now();
@@ -212,7 +239,7 @@ async fn a_key_that_nobody_uses_is_tried_now_and_then() {
     let mut ring = Ring::default();
     let due = |ring: &mut Ring| {
         let due = ring.due(Moment::now(), PROBE);
-        due.iter().map(|(id, _)| *id).collect::<Vec<u64>>()
+        due.iter().map(|(id, ..)| *id).collect::<Vec<u64>>()
     };
     ring.load(&[slot("a"), None], Moment::now(), Duration::ZERO);
     assert_eq!(due(&mut ring), NONE, "alone it proves itself");
@@ -233,6 +260,22 @@ async fn a_key_that_nobody_uses_is_tried_now_and_then() {
     ring.accepted(2, Moment::now(), PROBE);
     tokio::time::advance(PROBE).await;
     assert_eq!(due(&mut ring), [1, 2]);
+    ring.accepted(1, Moment::now(), PROBE);
+    ring.accepted(2, Moment::now(), PROBE);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let often = ring.due(Moment::now(), Duration::from_secs(2)).len();
+    assert_eq!(often, 2, "how often was changed meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_refusals_at_once_are_one_reason_to_wait() {
+    let mut ring = Ring::default();
+    ring.load(&slots("a", "b"), Moment::now(), PROBE);
+    for _ in 0..12 {
+        ring.refused(2, REFUSED, Moment::now(), PROBE);
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(ring.due(Moment::now(), PROBE).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,6 +303,8 @@ async fn safe_is_only_what_nothing_needs() {
     assert_eq!(scene.verdicts(), [Unknown, NotSafe]);
     scene.request(&["b"]);
     assert_eq!(scene.verdicts(), [NotSafe, NotSafe], "B is refused, its former key serves");
-    let alone = Scene::new(&[slot("a"), None]);
+    let mut alone = Scene::new(&[slot("a"), None]);
     assert_eq!(alone.verdicts(), [NotSafe, Unknown]);
+    alone.request(&["a"]);
+    assert_eq!(alone.verdicts(), [NotSafe, Unknown], "what is not known is not known to be safe");
 }

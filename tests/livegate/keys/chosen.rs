@@ -77,6 +77,21 @@ fn a_refused_slot_can_be_chosen() {
     shows(&face, &stage, AZURE_KEY);
 }
 
+/// That it was good once is no proof, and the other one may be the only good one.
+#[test]
+fn a_refused_slot_that_is_chosen_makes_the_other_one_no_safer() {
+    let (face, stage) = Stage::set();
+    assert_eq!(stage.choose("secondary").status, 200);
+    assert_eq!(stage.get(LIST).status, 200);
+    face.accepts(&[AZURE_KEY]);
+    assert_eq!(stage.get(LIST).status, 200);
+    assert_eq!(stage.serving(), "primary");
+    assert_eq!(stage.choose("secondary").status, 200);
+    assert_eq!(stage.verdict("primary"), "unknown");
+    let refused = &stage.slot("secondary")["lastRefusedAt"];
+    assert!(refused.is_string(), "{refused}");
+}
+
 #[test]
 fn what_cannot_be_chosen_is_refused_and_changes_nothing() {
     let face = Face::start();

@@ -71,7 +71,7 @@ fn it_ends_by_itself_when_azure_takes_a_key_again() {
     for good in [AZURE_KEY, SECOND_KEY] {
         let (face, stage) = Stage::set();
         face.accepts(&[]);
-        unauthorized(&stage.get(LIST));
+        until_rest(&face, &stage);
         face.accepts(&[good]);
         wait::until(|| (stage.get(LIST).status == 200).then_some(())).unwrap();
         face.arrived();
@@ -119,12 +119,7 @@ fn a_new_key_ends_it_at_once() {
     for file in ["key-1", "key-2"] {
         let (face, stage) = Stage::set();
         face.accepts(&[]);
-        // Long enough for a rest that nobody would wait for.
-        wait::until(|| {
-            unauthorized(&stage.get(LIST));
-            (face.recorded().len() >= 4).then_some(())
-        })
-        .unwrap();
+        until_rest(&face, &stage);
         face.accepts(&[NEW_KEY]);
         stage.load(file, NEW_KEY);
         let answer = stage.get(LIST);
@@ -154,7 +149,7 @@ fn a_slot_that_is_chosen_ends_it_at_once() {
     let (face, stage) = Stage::set();
     face.says(LIST, ok("[ ]"));
     face.accepts(&[]);
-    unauthorized(&stage.get(LIST));
+    until_rest(&face, &stage);
     face.accepts(&[SECOND_KEY]);
     assert_eq!(stage.choose("secondary").status, 200);
     face.arrived();

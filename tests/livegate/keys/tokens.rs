@@ -240,6 +240,49 @@ fn a_token_is_renewed_before_it_ends() {
     assert!(wait::until(|| (stage.get(LIST).status == 200).then_some(())).is_some());
 }
 
+/// Whoever changes a timeout while the authority is away does not lose a token that is good for an hour.
+#[test]
+fn a_token_outlives_a_reload_that_leaves_its_identity() {
+    let (face, authority, stage) = set(3600);
+    assert_eq!(stage.get(LIST).status, 200);
+    authority.says(Some(answer(500, &[], b"")));
+    stage.exchange("tier = \"unlimited\"\n", "tier = \"unlimited\"\ntimeout = \"29s\"\n");
+    assert_eq!(stage.reload().status, 200);
+    face.arrived();
+    assert_eq!(stage.get(LIST).status, 200);
+    assert!(stage.ready());
+    assert_eq!(authority.asked(), 1);
+    let active = [("upstream", "emulated"), ("slot", "token")];
+    assert_eq!(stage.metric("livegate_key_active", &active), Some(1.0));
+    // Another identity has no right to it.
+    stage.exchange("00001111-aaaa", "00002222-aaaa");
+    assert_eq!(stage.reload().status, 200);
+    unavailable(&stage.get(LIST));
+    assert!(!stage.ready());
+    assert_eq!(stage.metric("livegate_key_active", &active), Some(0.0));
+}
+
+/// What is shown may change with the configuration, and nothing is told of what is gone.
+#[test]
+fn keys_that_follow_a_token_are_told_in_its_place() {
+    let (face, _authority, stage) = set(3600);
+    assert_eq!(stage.get(LIST).status, 200);
+    let gauge =
+        |slot| stage.metric("livegate_key_active", &[("upstream", "emulated"), ("slot", slot)]);
+    assert_eq!((gauge("token"), gauge("primary")), (Some(1.0), None));
+    let config = fs::read_to_string(stage.gateway.scratch.path("livegate.toml")).unwrap();
+    let (before, rest) = config.split_once("[upstreams.entra]").unwrap();
+    let (_, after) = rest.split_once("[[apps]]").unwrap();
+    let keys = "[upstreams.keys]\nprimary = { file = \"client-secret\" }\n";
+    stage.put("livegate.toml", format!("{before}{keys}[[apps]]{after}"));
+    assert_eq!(stage.reload().status, 200);
+    assert_eq!(stage.get(LIST).status, 200);
+    assert_eq!(face.shown().last().map(String::as_str), Some(SECRET));
+    assert_eq!((gauge("token"), gauge("primary")), (None, Some(1.0)));
+    let read = [("source", "admin"), ("result", "ok")];
+    assert_eq!(stage.metric("livegate_key_reloads_total", &read), Some(1.0));
+}
+
 #[test]
 fn what_the_authority_says_is_told_without_a_secret() {
     let invalid = json!({"error": "invalid_client", "error_description": format!("AADSTS7000215: Invalid client secret {SECRET}.")});

@@ -65,7 +65,10 @@ fn what_cannot_be_a_key_is_refused() {
         let invalid = [("source", "admin"), ("result", "invalid")];
         let before = stage.count(RELOADS, &invalid);
         stage.put("key-1", content);
-        stage.reload();
+        let answer = stage.reload();
+        let told = "the primary key of emulated was not, and the one before stays: ";
+        assert!(answer.status == 200 && answer.text().contains(told), "{what}: {answer:?}");
+        assert!(!answer.text().contains(PLANTED), "{what}");
         assert_eq!(shows(&face, &stage), AZURE_KEY, "{what}");
         assert_eq!(stage.count(RELOADS, &invalid), before + 1, "{what}");
         refused(what, &stage, log);
