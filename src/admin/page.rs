@@ -85,7 +85,7 @@ fn resource(upstream: &UpstreamStatus<'_>) -> Markup {
             p.soft { (upstream.endpoint) }
             @if let Some(slots) = &upstream.keys {
                 table {
-                    thead { tr { th { "Key" } th { "Serves" } th { "Regenerate it?" } } }
+                    thead { tr { th { "Key" } th { "Regenerate it?" } } }
                     tbody { @for slot in slots { (key(slot)) } }
                 }
             }
@@ -102,8 +102,11 @@ fn key(slot: &SlotStatus) -> Markup {
     };
     html! {
         tr {
-            td { (slot.slot) " " code { (slot.fingerprint.as_deref().unwrap_or("none")) } }
-            td { @if slot.serving { span.state.good { "serves" } } @else { "no" } }
+            td.name {
+                p { (slot.slot) }
+                p { code { (slot.fingerprint.as_deref().unwrap_or("none")) } }
+                @if slot.serving { p.state.good { "serves" } }
+            }
             td {
                 strong class=(class) { (slot.verdict.as_str()) }
                 p.soft { (slot.reason) }
@@ -169,7 +172,7 @@ fn trouble(recently: &Minutes) -> Markup {
 
 fn configuration(config: &ConfigStatus<'_>, apps: &[&str]) -> Markup {
     html! {
-        section {
+        section.wide {
             h2 { "Configuration" }
             p { code { (config.file.display()) } " in force since " (config.in_force_since) }
             p { "Apps: " (apps.join(", ")) }

@@ -96,13 +96,13 @@ pub(super) fn told<T>(state: &State, write: impl FnOnce(&Status<'_>) -> T) -> T 
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         revision: env!("LIVEGATE_REVISION"),
-        started_at: state.started.to_string(),
+        started_at: format!("{:.0}", state.started),
         uptime_seconds: Timestamp::now().as_second() - state.started.as_second(),
         ready: not_ready.is_none(),
         not_ready_because: not_ready,
         config: ConfigStatus {
             file: &live.config.path,
-            in_force_since: live.since.to_string(),
+            in_force_since: format!("{:.0}", live.since),
             warnings: &live.config.warnings,
             waiting_for_restart: &live.restarts,
             last_reload_refused: failure.as_deref(),

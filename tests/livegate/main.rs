@@ -27,6 +27,7 @@ mod patience;
 mod relay;
 mod reload;
 mod sdk;
+mod status_page;
 mod support;
 mod tls;
 mod traces;

@@ -77,10 +77,6 @@ impl Stage {
         self.metric("livegate_config_last_reload_successful")
     }
 
-    fn good_reloads(&self) -> u64 {
-        self.metric("livegate_config_reloads_total{result=\"ok\"}").unwrap()
-    }
-
     /// The key that the latest request showed to Azure.
     fn last_key(&self) -> String {
         let requests = self.emulator.requests();

@@ -6,13 +6,12 @@
 
 mod client;
 mod gateway;
-mod install;
 mod journey;
 mod operation;
 mod stand;
 
-use self::install::Kit;
 use self::journey::Journey;
+use crate::support::kit::Kit;
 
 /// Every client with every api-version that it speaks.
 macro_rules! clients {

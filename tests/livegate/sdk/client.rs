@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::install::Kit;
 use super::operation::{Call, Script};
 use crate::support::gateway::{Gateway, TOKEN};
+use crate::support::kit::Kit;
 
 /// Longer than the clients' own retries can take.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -79,6 +79,7 @@ impl Client {
             Kit::PythonBeta2 => call.python(Script::TwoContents),
             Kit::JsBeta1 => call.js_preview(),
             Kit::JsBeta3 => call.js(),
+            Kit::Browser => panic!("no client"),
         };
         command["endpoint"] = json!(self.endpoint);
         command["key"] = json!(self.key);

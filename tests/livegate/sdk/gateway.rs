@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::install::Kit;
 use super::journey::{DIGEST, Journey, TWINS};
 use super::operation::Call;
 use super::stand::Stand;
+use crate::support::kit::Kit;
 
 const ID: &str = "5e551017-0000-4000-8000-00000000000a";
 

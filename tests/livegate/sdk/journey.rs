@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::client::Outcome;
-use super::install::Kit;
 use super::operation::{Call, DEVICE, PICTURE, Page, TOKEN_LIFE, Twin};
 use super::stand::{NARROW_TOKEN, Stand};
 use crate::support::gateway::TOKEN;
 use crate::support::http::Request;
+use crate::support::kit::Kit;
 use crate::support::wait;
 
 pub(super) const TWINS: [Twin; 2] = [Twin::Plain, Twin::Verify];

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::client::{Client, Outcome};
-use super::install::Kit;
 use super::operation::{Call, Twin};
 use crate::support::emulator::Emulator;
 use crate::support::gateway::{ALL_ROUTES, AZURE_KEY, Builder, Gateway, TOKEN};
+use crate::support::kit::Kit;
 
 /// The token of an app that may only list.
 pub(super) const NARROW_TOKEN: &str = "app-token-narrow-9876543210";

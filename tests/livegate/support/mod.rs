@@ -5,6 +5,7 @@ pub(crate) mod emulator;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod kit;
 pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod upstream;

@@ -1,4 +1,5 @@
-//! Azure's own clients, each installed once into a folder under `target/sdk` at the versions pinned in `tests/sdk`.
+//! What tests run that others publish: Azure's own clients and what drives a browser, each installed once into a folder under
+//! `target/sdk` at the versions pinned in `tests`.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,30 +8,35 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
-/// A published client.
+/// Something published.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kit {
+pub(crate) enum Kit {
     PythonBeta1,
     PythonBeta2,
     JsBeta1,
     JsBeta3,
+    Browser,
 }
 
 impl Kit {
     /// Installs it where that has not been done yet, and gives the command that runs its driver.
-    pub(super) fn driver(self) -> Command {
+    pub(crate) fn driver(self) -> Command {
         let folder = self.installed();
         if self.is_python() {
             let mut command = Command::new(folder.join("bin/python"));
-            command.arg(sources().join("drive.py"));
+            command.arg(sources().join("sdk/drive.py"));
             return command;
         }
         let mut command = Command::new("node");
-        command.arg(folder.join("drive.mjs"));
+        command.arg(folder.join(if matches!(self, Self::Browser) {
+            "look.mjs"
+        } else {
+            "drive.mjs"
+        }));
         command
     }
 
-    pub(super) const fn is_python(self) -> bool {
+    pub(crate) const fn is_python(self) -> bool {
         matches!(self, Self::PythonBeta1 | Self::PythonBeta2)
     }
 
@@ -40,26 +46,33 @@ impl Kit {
             Self::PythonBeta2 => "python-b2",
             Self::JsBeta1 => "js-beta1",
             Self::JsBeta3 => "js-beta3",
+            Self::Browser => "browser",
         }
     }
 
-    /// The files of `tests/sdk` that decide what is installed.
+    /// The files of `tests` that decide what is installed.
     const fn pins(self) -> &'static [&'static str] {
         match self {
-            Self::PythonBeta1 => &["requirements-b1.txt"],
-            Self::PythonBeta2 => &["requirements-b2.txt"],
+            Self::PythonBeta1 => &["sdk/requirements-b1.txt"],
+            Self::PythonBeta2 => &["sdk/requirements-b2.txt"],
             // a module is resolved from where the driver lies, so the driver is installed too
             Self::JsBeta1 => &[
-                "js-beta1/package.json",
-                "js-beta1/package-lock.json",
-                "js-beta1/.npmrc",
-                "drive.mjs",
+                "sdk/js-beta1/package.json",
+                "sdk/js-beta1/package-lock.json",
+                "sdk/js-beta1/.npmrc",
+                "sdk/drive.mjs",
             ],
             Self::JsBeta3 => &[
-                "js-beta3/package.json",
-                "js-beta3/package-lock.json",
-                "js-beta3/.npmrc",
-                "drive.mjs",
+                "sdk/js-beta3/package.json",
+                "sdk/js-beta3/package-lock.json",
+                "sdk/js-beta3/.npmrc",
+                "sdk/drive.mjs",
+            ],
+            Self::Browser => &[
+                "browser/package.json",
+                "browser/package-lock.json",
+                "browser/.npmrc",
+                "browser/look.mjs",
             ],
         }
     }
@@ -125,7 +138,7 @@ impl Kit {
 }
 
 fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
 /// Runs a tool to its end and gives what it printed; fails where there is no such tool, or the tool does.
@@ -133,7 +146,7 @@ fn run(command: &mut Command) -> Vec<u8> {
     let told = format!("{command:?}");
     let output = command.output().unwrap_or_else(|error| {
         panic!(
-            "{error} on running {told}\nThe tests of Azure's own clients need python3 (with venv and pip), \
+            "{error} on running {told}\nThe tests of Azure's own clients and of the status page need python3 (with venv and pip), \
              node and npm on the PATH."
         )
     });
