@@ -261,6 +261,21 @@ impl Error {
         }
     }
 
+    /// All values of the metric label `kind`: those of [`Error::upstream_kind`], and that of an answer which cannot be read.
+    pub const UPSTREAM_KINDS: [&str; 11] = [
+        "bad_encoding",
+        "bad_json",
+        "connect",
+        "dns",
+        "incomplete",
+        "other",
+        "reset",
+        "timeout_connect",
+        "timeout_total",
+        "tls",
+        "too_large",
+    ];
+
     /// The value of the metric label `reason`, where a request was refused before Azure was asked.
     pub const fn rejection(&self) -> Option<&'static str> {
         match self {

@@ -237,11 +237,16 @@ impl Metrics {
     }
 }
 
-/// Lets what counts evictions stand at 0, so that whoever is to be woken by its growing sees it grow.
+/// Lets what counts evictions stand at 0; see [`start`].
 pub fn start_evictions(evictions: &IntCounterVec) {
     for cause in ["expired", "size"] {
-        drop(evictions.with_label_values(&[cause]));
+        start(evictions, &[cause]);
     }
+}
+
+/// Lets what is seldom counted stand at 0: whoever is to be woken by its first time sees it grow, and not only appear.
+pub fn start(counters: &IntCounterVec, labels: &[&str]) {
+    drop(counters.with_label_values(labels));
 }
 
 #[cfg(test)]

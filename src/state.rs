@@ -22,8 +22,8 @@ use crate::azure::keys::START;
 use crate::azure::reread::Reread;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Traces, Watched};
 use crate::liveness::SessionId;
-use crate::metrics::Metrics;
 use crate::metrics::recent::Recent;
+use crate::metrics::{Metrics, start};
 use crate::stack::{Front, stack};
 
 /// A running gateway's state.
@@ -157,6 +157,9 @@ impl State {
             shares,
             reread,
         };
+        for result in ["invalid", "unchanged"] {
+            start(&state.metrics.config_reloads_total, &[result]);
+        }
         state.count("ok");
         state.tell();
         Ok(state)

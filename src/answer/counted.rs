@@ -13,12 +13,12 @@ pub(super) use self::entries::Seen;
 use super::gate::{self, Gate, Thing};
 use super::key::SessionKey;
 use super::reused::Reused;
-use crate::liveness::Family;
 use crate::liveness::audit::signal::{Signal, Signals};
 use crate::liveness::decision::Outcome;
 use crate::liveness::session::{Attempt, Facts};
 use crate::liveness::verdict::{Evidence, Given, Likeness, Mode, Verdict};
-use crate::metrics::Metrics;
+use crate::liveness::{Family, Operation};
+use crate::metrics::{Metrics, start};
 
 /// Most attempts, ends and signals that are remembered, and most verdicts. A resource that answers 10 calls a second answers 1.7
 /// million in 48 hours; a session costs three at least, and leaves three things here. `benches/memory.rs` measures what they cost.
@@ -77,6 +77,17 @@ impl Counted {
         let gate = || Gate::new(MOST, &metrics.liveness_dedupe_evictions_total);
         let reused = Reused::new(&metrics.liveness_reuse_evictions_total);
         let (seen, compared) = (gate(), gate());
+        for operation in [Operation::Liveness, Operation::LivenessWithVerify] {
+            for mode in [Mode::Observe, Mode::Enforce, Mode::Require] {
+                for verdict in [Verdict::Mismatch, Verdict::OtherAttempt(None)] {
+                    let labels = [operation.label(), verdict.as_str(), mode.as_str()];
+                    start(&metrics.digest_checks_total, &labels);
+                }
+            }
+        }
+        for signal in Signal::ALL {
+            start(&metrics.liveness_signals_total, &[signal.as_str()]);
+        }
         Self {
             seen,
             compared,

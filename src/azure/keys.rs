@@ -18,12 +18,12 @@ use self::load::Reading;
 use self::ring::{Next, Ring};
 pub use self::ring::{SlotName, Tried};
 pub use self::status::{SlotStatus, Verdict, compare};
-use super::finding::Finding;
+use super::finding::{Finding, Refusal};
 use super::outcomes::Outcomes;
 use super::reread::Reread;
 use crate::config;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, start};
 use crate::moment::Moment;
 
 /// How long a spare key waits for its first probe when the gateway starts: traffic may have proven it by then.
@@ -53,6 +53,11 @@ impl Keys {
     /// None yet.
     pub fn new(upstream: &str, metrics: Arc<Metrics>, reread: Reread) -> Self {
         let outcomes = SlotName::BOTH.map(|slot| Outcomes::new(&metrics, upstream, slot.as_str()));
+        for reason in
+            [Refusal::Unauthorized.status(), Refusal::Disabled.status(), "missing", "admin"]
+        {
+            start(&metrics.key_failovers_total, &[upstream, reason]);
+        }
         let state = Mutex::new(State { ring: Ring::default(), probe: Duration::ZERO });
         Self { upstream: upstream.to_owned(), state, outcomes, metrics, reread }
     }

@@ -6,10 +6,10 @@ use http::StatusCode;
 use prometheus::IntGauge;
 use tokio::time::Instant;
 
-use super::Metrics;
 use super::health::{Health, Tries};
 use super::label::{Code, Route};
 use super::series::{Counters, Histograms};
+use super::{Metrics, start};
 use crate::error::Error;
 use crate::trace::Span;
 
@@ -51,6 +51,10 @@ pub struct UpstreamMetrics {
 impl UpstreamMetrics {
     /// Of the resource of this name.
     pub fn new(name: &str, metrics: &Arc<Metrics>) -> Self {
+        start(&metrics.upstream_throttled_total, &[name, "azure_429"]);
+        for kind in Error::UPSTREAM_KINDS {
+            start(&metrics.upstream_errors_total, &[name, kind]);
+        }
         Self {
             name: name.to_owned(),
             metrics: Arc::clone(metrics),

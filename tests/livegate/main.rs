@@ -23,6 +23,7 @@ mod keys;
 mod lifecycle;
 mod malformed;
 mod memory;
+mod metrics;
 mod patience;
 mod relay;
 mod reload;

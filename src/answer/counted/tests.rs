@@ -21,11 +21,12 @@ impl Scene {
         self.counted.observe(&session(id), &facts);
     }
 
-    /// All that was counted under this name, label values before their count.
+    /// All that was counted under this name, label values before their count, and not what stands at 0 from the start.
     fn counts(&self, name: &str) -> Vec<String> {
         let text = self.metrics.text().unwrap();
         let of = |line: &str| line.strip_prefix(&format!("livegate_{name}{{")).map(str::to_owned);
-        text.lines().filter_map(of).map(|line| line.replace('"', "")).collect()
+        let lines = text.lines().filter_map(of).filter(|line| !line.ends_with(" 0"));
+        lines.map(|line| line.replace('"', "")).collect()
     }
 }
 

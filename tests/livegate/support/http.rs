@@ -62,11 +62,15 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Self::try_open(address).unwrap()
+    }
+
+    fn try_open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Writes these bytes and nothing else.
@@ -144,6 +148,13 @@ impl Request {
     /// Over a connection of its own.
     pub(crate) fn send(&self, address: SocketAddr) -> Answer {
         Connection::open(address).send(self)
+    }
+
+    /// The same where it may be that no whole answer comes.
+    pub(crate) fn try_send(&self, address: SocketAddr) -> io::Result<Answer> {
+        let mut connection = Connection::try_open(address)?;
+        connection.write(&self.bytes())?;
+        connection.read()
     }
 
     fn bytes(&self) -> Vec<u8> {
