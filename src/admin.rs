@@ -101,6 +101,9 @@ fn known(path: &str) -> bool {
 
 fn metrics(state: &State) -> Response<Body> {
     state.lasting.sweep();
+    for azure in &state.live().upstreams {
+        azure.metrics.tell(&azure.share);
+    }
     match state.metrics.text() {
         Ok(metrics) => text(StatusCode::OK, METRICS, metrics),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),

@@ -2,6 +2,7 @@
 
 pub mod again;
 pub mod authorize;
+pub mod breaker;
 pub mod collect;
 pub mod connect;
 pub mod credential;

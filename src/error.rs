@@ -78,6 +78,9 @@ pub enum Error {
     /// Azure could not be reached.
     #[error("The Face resource could not be reached: {}.", .0.sentence())]
     Unreachable(Unreachable),
+    /// Azure has not answered for a while, and is not asked for so many seconds.
+    #[error("The Face resource has not answered for a while. Try again in {0} seconds.")]
+    CircuitOpen(u32),
     /// Azure did not answer in time.
     #[error("The Face resource did not answer in time.")]
     UpstreamTimeout,
@@ -171,7 +174,7 @@ impl Error {
             Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => {
+            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) | Self::CircuitOpen(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -198,7 +201,9 @@ impl Error {
             Self::DigestRequired => "DigestRequired",
             Self::UpstreamUnauthorized => "UpstreamUnauthorized",
             Self::UpstreamInvalidResponse(_) => "UpstreamInvalidResponse",
-            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => "UpstreamUnavailable",
+            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) | Self::CircuitOpen(_) => {
+                "UpstreamUnavailable"
+            }
             Self::UpstreamTimeout => "UpstreamTimeout",
             Self::Internal => "InternalServerError",
         }
@@ -216,7 +221,9 @@ impl Error {
             Self::TooManyQuestions => Some("connection_limit_reached"),
             Self::Unreachable(Unreachable::Dns) => Some("dns_error"),
             Self::Unreachable(Unreachable::Refused) => Some("connection_refused"),
-            Self::Unreachable(Unreachable::Connect) => Some("destination_unavailable"),
+            Self::Unreachable(Unreachable::Connect) | Self::CircuitOpen(_) => {
+                Some("destination_unavailable")
+            }
             Self::Unreachable(Unreachable::ConnectTimeout) => Some("connection_timeout"),
             Self::Unreachable(Unreachable::Certificate) => Some("tls_certificate_error"),
             Self::Unreachable(Unreachable::Tls) => Some("tls_protocol_error"),
@@ -240,6 +247,7 @@ impl Error {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => Some(RETRY_AFTER),
+            Self::CircuitOpen(seconds) => Some(*seconds),
             _ => None,
         }
     }

@@ -9,8 +9,8 @@ use http::Version;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALT_SVC, AUTHORIZATION, CACHE_CONTROL, CONNECTION,
     CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue,
-    LAST_MODIFIED, LOCATION, PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
+    LAST_MODIFIED, LOCATION, PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
 };
 use uuid::Uuid;
 
@@ -144,6 +144,11 @@ pub fn of_other_bytes(headers: &mut HeaderMap) {
 /// Azure's own id of an answer.
 pub fn azures_id(headers: &HeaderMap) -> Option<&str> {
     UNIQUE.iter().find_map(|name| headers.get(name)?.to_str().ok())
+}
+
+/// Seconds that an answer asks to wait (RFC 9110 §10.2.3), where it says so in seconds.
+pub fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// Whether no two answers have the same value of a field.

@@ -125,6 +125,14 @@ metrics! {
     upstream_service_errors_total: IntCounterVec["upstream", "error_code"];
     /// Times that a request was held up or refused for want of quota, by who did it.
     upstream_throttled_total: IntCounterVec["upstream", "source"];
+    /// Calls that the resource still allows at this moment, where its limit is configured.
+    upstream_quota_tokens: IntGaugeVec["upstream"];
+    /// The most of them that there can be.
+    upstream_quota_burst_tokens: IntGaugeVec["upstream"];
+    /// Unix time until when Azure asked not to be called; 0 is never.
+    upstream_backoff_until_timestamp_seconds: IntGaugeVec["upstream"];
+    /// 1 for the state of the breaker: closed, open while a resource that does not answer is left alone, half open while one request tries.
+    upstream_circuit_state: IntGaugeVec["upstream", "state"];
     /// Requests to Azure that were sent once more.
     upstream_retries_total: IntCounterVec["upstream", "reason", "outcome"];
     /// Tries at Azure by the slot whose key they carried, probes included, and by what Azure said of that key.

@@ -3,12 +3,16 @@
 //! That is the number that its sessions are kept under, the turns of those that are waited for, and the places of
 //! questions that are on their way.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use jiff::Timestamp;
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
+
+use crate::circuit::Circuit;
+use crate::quota::Quota;
 
 /// The part of a resource's calls that go to sessions that are waited for. Plain requests, creates, deletes and the
 /// devices' own calls share the resource (Face API, limits page), and they do not wait.
@@ -30,19 +34,25 @@ pub struct Share {
     /// The resource's number, which no other has or will have in this process.
     pub number: u32,
     // tokio's lock is handed on in the order in which it was asked for, and who leaves the queue costs nothing.
-    next: Mutex<Instant>,
+    next: AsyncMutex<Instant>,
     /// Nanoseconds between two turns.
     between: AtomicU64,
     places: Arc<Semaphore>,
     room: Arc<Semaphore>,
+    /// Whether it is asked at all.
+    pub circuit: Circuit,
+    quota: Mutex<Quota>,
+    /// Unix seconds until when it asked to be left alone; 0 is never.
+    backoff: AtomicI64,
 }
 
 impl Share {
     /// What is shared at the resource of this number.
     pub fn new(number: u32) -> Self {
-        let (next, between) = (Mutex::new(Instant::now()), AtomicU64::new(0));
+        let (next, between) = (AsyncMutex::new(Instant::now()), AtomicU64::new(0));
         let (places, room) = (Arc::new(Semaphore::new(PLACES)), Arc::new(Semaphore::new(ROOM)));
-        Self { number, next, between, places, room }
+        let (circuit, quota, backoff) = (Circuit::default(), Mutex::default(), AtomicI64::new(0));
+        Self { number, next, between, places, room, circuit, quota, backoff }
     }
 
     /// The resource allows so many calls a second; `None` is no limit.
@@ -50,6 +60,7 @@ impl Share {
         let between = rate.map(|rate| Duration::from_secs_f64(1.0 / (rate * PART)));
         let nanos = u64::try_from(between.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
         self.between.store(nanos, Ordering::Relaxed);
+        self.quota().allow(rate);
     }
 
     /// Resolves when it is one's turn.
@@ -63,6 +74,31 @@ impl Share {
     pub async fn rest(&self, time: Duration) {
         let mut next = self.next.lock().await;
         *next = (*next).max(Instant::now() + time.min(LONGEST_REST));
+    }
+
+    /// A call goes to the resource.
+    pub fn spend(&self) {
+        self.quota().spend();
+    }
+
+    /// The calls that it still allows at this moment, and the most that there can be, where its limit is known.
+    pub fn left(&self) -> Option<(f64, f64)> {
+        self.quota().left()
+    }
+
+    /// The resource asked to be left alone for so many seconds.
+    pub fn asked_for_rest(&self, seconds: u32) {
+        let until = Timestamp::now().as_second() + i64::from(seconds);
+        self.backoff.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Until when it asked for that, in Unix seconds; 0 is never.
+    pub fn rest_until(&self) -> i64 {
+        self.backoff.load(Ordering::Relaxed)
+    }
+
+    fn quota(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Room for what may have to be sent again, a permit for each byte.

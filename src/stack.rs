@@ -26,6 +26,7 @@ use crate::answer::wait::wait;
 use crate::answer::{Audits, Known, Sessions};
 use crate::azure::again::again;
 use crate::azure::authorize::authorize;
+use crate::azure::breaker::breaker;
 use crate::azure::collect::collect;
 use crate::azure::send::send;
 use crate::azure::{Asker, Azure, Sender};
@@ -156,6 +157,8 @@ fn asker(sender: Sender, azure: &Arc<Azure>) -> Asker {
 /// The last room, as all see it. One unit is an exchange with Azure up to the answer's head.
 fn sender(azure: &Arc<Azure>) -> Sender {
     let rows = ServiceBuilder::new()
+        // Outside of all that tries, so that what comes of them together counts, and none begins in vain.
+        .layer(breaker(Arc::clone(azure)))
         // Outside of authorize, so that a second try shows what is good at its own moment.
         .layer(again(Arc::clone(azure)))
         // Innermost: nothing above it ever sees a key.

@@ -82,7 +82,17 @@ fn resource(upstream: &UpstreamStatus<'_>) -> Markup {
         section.wide {
             h2 { "Azure: " (upstream.name) }
             p class={ "state " (if upstream.health.is_good() { "good" } else { "bad" }) } { (upstream.health) }
-            p.soft { (upstream.endpoint) }
+            p.soft {
+                (upstream.endpoint)
+                @if let Some(quota) = &upstream.quota {
+                    ", " (format!("{:.0} of {:.0}", quota.left, quota.most)) " calls of the quota left"
+                }
+                @if let Some(until) = &upstream.backoff_until { ", asked not to be called until " (until) }
+            }
+            @match upstream.circuit {
+                "closed" => {}
+                state => p.state.bad { "circuit " (state) ": it does not answer, and is left alone but for single tries" }
+            }
             @if let Some(slots) = &upstream.keys {
                 table {
                     thead { tr { th { "Key" } th { "Regenerate it?" } } }

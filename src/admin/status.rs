@@ -62,10 +62,23 @@ pub(super) struct UpstreamStatus<'a> {
     pub(super) endpoint: String,
     #[serde(flatten)]
     pub(super) health: Health,
+    /// `closed`, `open` or `half_open`.
+    pub(super) circuit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quota: Option<QuotaStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) backoff_until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) keys: Option<Vec<SlotStatus>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) token: Option<TokenStatus>,
+}
+
+/// How many calls a resource still allows.
+#[derive(Serialize)]
+pub(super) struct QuotaStatus {
+    pub(super) left: f64,
+    pub(super) most: f64,
 }
 
 impl<'a> UpstreamStatus<'a> {
@@ -75,7 +88,20 @@ impl<'a> UpstreamStatus<'a> {
             Credential::Token(token) => (None, Some(token.status())),
         };
         let endpoint = format!("{}://{}", upstream.scheme, upstream.authority);
-        Self { name: &upstream.name, endpoint, health: azure.metrics.health(), keys, token }
+        let (health, share) = (azure.metrics.health(), &azure.share);
+        let quota = share.left().map(|(left, most)| QuotaStatus { left, most });
+        let backoff = Timestamp::from_second(share.rest_until()).ok();
+        let backoff = backoff.filter(|until| *until > Timestamp::now());
+        Self {
+            name: &upstream.name,
+            endpoint,
+            health,
+            circuit: share.circuit.state(),
+            quota,
+            backoff_until: backoff.map(|until| until.to_string()),
+            keys,
+            token,
+        }
     }
 }
 

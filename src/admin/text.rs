@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::status::{Status, UpstreamStatus};
+use super::status::{QuotaStatus, Status, UpstreamStatus};
 use crate::azure::keys::SlotStatus;
 use crate::azure::tokens::TokenStatus;
 
@@ -58,8 +58,15 @@ pub(super) fn reloaded(status: &Status<'_>) -> String {
 }
 
 fn upstream_text(text: &mut String, upstream: &UpstreamStatus<'_>) {
-    let UpstreamStatus { name, endpoint, health, keys, token } = upstream;
-    _ = writeln!(text, "upstream {name}: {endpoint}, {health}");
+    let UpstreamStatus { name, endpoint, health, circuit, quota, backoff_until, keys, token } =
+        upstream;
+    _ = writeln!(text, "upstream {name}: {endpoint}, {health}, circuit {circuit}");
+    if let Some(QuotaStatus { left, most }) = quota {
+        _ = writeln!(text, "  quota: {left:.0} of {most:.0} calls left");
+    }
+    if let Some(until) = backoff_until {
+        _ = writeln!(text, "  it asked not to be called until {until}");
+    }
     keys.iter().flatten().for_each(|slot| slot_text(text, slot));
     token.iter().for_each(|token| token_text(text, token));
 }

@@ -18,6 +18,7 @@ use super::keys::Tried;
 use crate::body::{Original, Source};
 use crate::call::Ask;
 use crate::error::Error;
+use crate::headers::retry_after;
 
 /// The row.
 #[derive(Debug, Clone)]
@@ -81,6 +82,11 @@ where
         let answer = inner.clone().oneshot(Ask { head, authority, body }).await?;
         let (finding, answer) = find(answer, &azure.metrics).await;
         pass.finding = finding;
+        if finding == Finding::Throttled
+            && let Some(seconds) = retry_after(answer.headers())
+        {
+            azure.share.asked_for_rest(seconds);
+        }
         match finding {
             Finding::Refused(refusal) => last = Some(refusal),
             _ => return Ok(answer),

@@ -21,6 +21,7 @@ use crate::trace::{Kind, Span};
 /// # Errors
 /// Where no head came: see [`Error::upstream_kind`].
 pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error> {
+    azure.share.spend();
     let mut attempt = azure.metrics.begin(ask.head.label);
     let mut request = request(&azure, ask).ok_or(Error::Internal)?;
     attempt.span = span(&azure, &mut request);

@@ -10,7 +10,9 @@ use super::health::{Health, Tries};
 use super::label::{Code, Route};
 use super::series::{Counters, Histograms};
 use super::{Metrics, start};
+use crate::circuit::Circuit;
 use crate::error::Error;
+use crate::share::Share;
 use crate::trace::Span;
 
 /// The codes of Azure's errors that are told apart (Face API, error-code page and examples). The front end's own are
@@ -68,6 +70,26 @@ impl UpstreamMetrics {
     /// Whether the resource answers.
     pub fn health(&self) -> Health {
         self.tries.health()
+    }
+
+    /// How its share stands now: told when somebody asks for the metrics.
+    pub fn tell(&self, share: &Share) {
+        let (metrics, name) = (&self.metrics, self.name.as_str());
+        if let Some((left, most)) = share.left() {
+            metrics.upstream_quota_tokens.with_label_values(&[name]).set(left as i64);
+            metrics.upstream_quota_burst_tokens.with_label_values(&[name]).set(most.round() as i64);
+        } else {
+            // Without a limit there is nothing to tell any more.
+            drop(metrics.upstream_quota_tokens.remove_label_values(&[name]));
+            drop(metrics.upstream_quota_burst_tokens.remove_label_values(&[name]));
+        }
+        let backoff = &metrics.upstream_backoff_until_timestamp_seconds;
+        backoff.with_label_values(&[name]).set(share.rest_until());
+        let now = share.circuit.state();
+        for state in Circuit::STATES {
+            let gauge = metrics.upstream_circuit_state.with_label_values(&[name, state]);
+            gauge.set(i64::from(state == now));
+        }
     }
 
     /// A request is about to be sent.
