@@ -139,6 +139,7 @@ routes = ["session", "audit", "create", "delete", "list", "image"]
     fn invite(&self) {
         let Self { gateway, admin, emulator, .. } = self;
         say(format_args!("livegate listens at {gateway}, its admin port is {admin}."));
+        say(format_args!("How it is doing, for a browser: {admin}/"));
         say(format_args!(
             "Behind it, instead of Azure, an emulator at {emulator}. Its configuration is {}.\n",
             self.folder.join("livegate.toml").display()

@@ -12,6 +12,7 @@ use super::promtool;
 use crate::support::emulator::{Emulator, SECOND_KEY};
 use crate::support::gateway::{ALL_ROUTES, AZURE_KEY, Builder, Gateway, TOKEN};
 use crate::support::http::Request;
+use crate::support::process::Process;
 use crate::support::scratch::Scratch;
 use crate::support::wait;
 
@@ -32,14 +33,14 @@ struct Prometheus {
 
 impl Prometheus {
     /// With the configuration of `deploy`, but for the gateway's address and how often it is looked at.
-    fn before(gateway: &Gateway) -> Self {
+    fn before(admin: &str) -> Self {
         let scratch = Scratch::new();
         let config = fs::read_to_string(deployed("prometheus/prometheus.yml")).unwrap();
         let folder = deployed("prometheus");
         let config = config
             .replace("scrape_interval: 5s", "scrape_interval: 250ms")
             .replace("evaluation_interval: 15s", "evaluation_interval: 500ms")
-            .replace("127.0.0.1:9464", &gateway.admin.to_string())
+            .replace("127.0.0.1:9464", admin)
             .replace("- livegate.", &format!("- {}/livegate.", folder.display()));
         let config = scratch.write("prometheus.yml", config);
         // Nobody else takes it within the moment that it is free.
@@ -58,6 +59,21 @@ impl Prometheus {
     fn ask(&self, path: &str) -> Option<Value> {
         let answer = Request::get(path).try_send(self.address).ok()?;
         serde_json::from_slice(&answer.body).ok()
+    }
+
+    fn until_it_reads(&self) {
+        let up = wait::until(|| {
+            let told = self.ask("/api/v1/query?query=up")?;
+            (told["data"]["result"][0]["value"][1] == "1").then_some(())
+        });
+        assert!(up.is_some(), "Prometheus does not read the gateway");
+    }
+
+    /// Waits until a query returns something.
+    #[track_caller]
+    fn finds(&self, query: &str) {
+        let found = wait::until(|| Some(self.query(query)).filter(|found| !found.is_empty()));
+        assert!(found.is_some(), "{query} returns nothing");
     }
 
     /// The series that a query returns.
@@ -214,12 +230,8 @@ fn exists(name: &str) -> bool {
 #[test]
 fn a_prometheus_reads_it_and_finds_what_is_asked_for() {
     let (emulator, gateway) = stage();
-    let prometheus = Prometheus::before(&gateway);
-    let up = wait::until(|| {
-        let told = prometheus.ask("/api/v1/query?query=up")?;
-        (told["data"]["result"][0]["value"][1] == "1").then_some(())
-    });
-    assert!(up.is_some(), "Prometheus does not read the gateway");
+    let prometheus = Prometheus::before(&gateway.admin.to_string());
+    prometheus.until_it_reads();
     traffic(&emulator, &gateway, 2);
     let (rules, dashboard) = (rules(), dashboard());
     assert!(rules.len() > 30 && dashboard.len() > 60, "{} {}", rules.len(), dashboard.len());
@@ -241,8 +253,7 @@ fn a_prometheus_reads_it_and_finds_what_is_asked_for() {
         "livegate_tls_certificate_not_after_timestamp_seconds{role=\"server\"} > time()",
         "livegate_build_info",
     ] {
-        let found = wait::until(|| Some(prometheus.query(query)).filter(|found| !found.is_empty()));
-        assert!(found.is_some(), "{query} returns nothing");
+        prometheus.finds(query);
     }
     let empty: Vec<_> =
         dashboard.iter().filter(|query| prometheus.query(query).is_empty()).collect();
@@ -255,6 +266,31 @@ fn a_prometheus_reads_it_and_finds_what_is_asked_for() {
         let name = alert["metric"]["alertname"].as_str().unwrap();
         assert_eq!(name, "LivegateDigestMismatch", "{alert}");
     }
+}
+
+/// The demo is what people look at first, and it has what the first questions ask for.
+#[test]
+fn a_prometheus_reads_the_demo() {
+    let scratch = Scratch::new();
+    let mut demo = Process::livegate(&scratch, "demo", ["demo"]);
+    let admin = demo.until("address of the admin port", |demo| {
+        let told = demo.stdout();
+        let (_, rest) = told.split_once("its admin port is http://")?;
+        Some(rest.split_once(['\n', ' '])?.0.trim_end_matches('.').to_owned())
+    });
+    let prometheus = Prometheus::before(&admin);
+    prometheus.until_it_reads();
+    for query in [
+        "livegate_key_active == 1",
+        "job:livegate_upstream_seconds:p95_5m > 0",
+        "job:livegate_gateway_seconds:p95_5m > 0",
+        "job:livegate_saved:ratio_rate5m > 0",
+        "sum by (decision) (livegate_liveness_attempts_total{decision=\"spoofface\"}) > 0",
+        "livegate_build_info == 1",
+    ] {
+        prometheus.finds(query);
+    }
+    assert_eq!(demo.terminate().code(), Some(0));
 }
 
 /// What this gateway has no cause to tell: it has no token, and has not gone over to another key by itself.
