@@ -32,6 +32,11 @@ impl Moment {
         second.unwrap_or(self.wall).to_string()
     }
 
+    /// Whether it came before another one, by the clock that cannot be set.
+    pub fn is_before(self, other: Self) -> bool {
+        self.monotonic < other.monotonic
+    }
+
     /// What has passed since an earlier moment: the most that either clock says.
     pub fn since(self, earlier: Self) -> Duration {
         let monotonic = self.monotonic.saturating_duration_since(earlier.monotonic);

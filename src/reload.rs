@@ -47,9 +47,7 @@ pub async fn watch(state: Arc<State>, mut hangup: Signal, mut asked: Asked) -> i
                 while let Ok(next) = asked.try_recv() {
                     waiting.push(next);
                 }
-                if look(&state).await?.is_some() {
-                    drop(state.reload(Reason::Need).await);
-                }
+                state.reread_keys().await;
                 for done in waiting {
                     // Whoever asked may have left.
                     _ = oneshot::Sender::send(done, ());

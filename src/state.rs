@@ -254,6 +254,17 @@ impl State {
         outcome
     }
 
+    /// Reads the keys of the configuration in force again, for requests that wait for a good one. What else has changed is left to
+    /// those who wait until it stands still.
+    pub async fn reread_keys(&self) {
+        let _one_at_a_time = self.reloading.lock().await;
+        let live = self.live();
+        let read = tokio::task::spawn_blocking(move || config::keys_again(&live.config).0);
+        if let Ok(keys) = read.await {
+            self.keep(&keys, &Reason::Need);
+        }
+    }
+
     /// A new configuration is refused; the one in force gets the keys that there are now.
     fn keep(&self, keys: &[Option<config::Slots>], reason: &Reason) {
         let live = self.live();

@@ -10,6 +10,7 @@ use super::keys::{Keys, SlotName, Tried};
 use super::tokens::Tokens;
 use crate::error::Error;
 use crate::headers::SUBSCRIPTION_KEY;
+use crate::moment::Moment;
 
 /// What a resource is shown for authority. A copy is the same one.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ impl Credential {
                 (Of::Token(Arc::clone(tokens)), id, (AUTHORIZATION, token))
             }
         };
-        Ok(Pass { of, id, header, finding: Finding::Unknown })
+        Ok(Pass { of, id, header, sent: Moment::now(), finding: Finding::Unknown })
     }
 
     /// The values of the metric label `slot`.
@@ -62,6 +63,7 @@ pub(super) struct Pass {
     of: Of,
     id: u64,
     header: (HeaderName, HeaderValue),
+    sent: Moment,
     pub(super) finding: Finding,
 }
 
@@ -82,7 +84,7 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         match &self.of {
-            Of::Key(keys, slot) => keys.conclude(self.id, *slot, self.finding, true),
+            Of::Key(keys, slot) => keys.conclude((self.id, *slot), self.sent, self.finding, true),
             Of::Token(tokens) => tokens.conclude(self.id, self.finding),
         }
     }

@@ -126,7 +126,13 @@ impl Keys {
     }
 
     /// What came of a try with a key of this slot, and whether it was for an app or a probe.
-    pub(super) fn conclude(&self, id: u64, slot: SlotName, finding: Finding, app: bool) {
+    pub(super) fn conclude(
+        &self,
+        (id, slot): (u64, SlotName),
+        sent: Moment,
+        finding: Finding,
+        app: bool,
+    ) {
         let (now, upstream) = (Moment::now(), &*self.upstream);
         let mut state = self.lock();
         let State { ring, probe } = &mut *state;
@@ -136,9 +142,9 @@ impl Keys {
         }
         match finding {
             Finding::Accepted => {
-                let change = ring.accepted(id, now, *probe);
+                let change = ring.accepted(id, sent, now, *probe);
                 if ring.find(id).is_some_and(|(_, current)| current) {
-                    self.outcomes(slot).accepted(now);
+                    self.outcomes(slot).accepted(sent);
                 }
                 if change.recovered {
                     let slot = slot.as_str();
@@ -149,7 +155,7 @@ impl Keys {
                 }
                 self.show(ring);
             }
-            Finding::Refused(refusal) => ring.refused(id, refusal, now, *probe),
+            Finding::Refused(refusal) => ring.refused(id, refusal, sent, now, *probe),
             Finding::Throttled | Finding::Unknown if !app => ring.unanswered(id, now, *probe),
             Finding::Throttled | Finding::Unknown => {}
         }

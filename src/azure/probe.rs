@@ -16,6 +16,7 @@ use crate::body::Body;
 use crate::call::{Ask, Head};
 use crate::headers::{CLIENT_REQUEST_ID, SUBSCRIPTION_KEY};
 use crate::metrics::label::Route;
+use crate::moment::Moment;
 
 /// Looks after what a resource is shown: keys that nobody has tried for long are, and a token is fetched before it is needed.
 pub fn tend(azure: &Arc<Azure>) {
@@ -40,12 +41,13 @@ async fn probe(azure: Arc<Azure>, (id, slot, key): (u64, SlotName, HeaderValue))
     let mut ask =
         Ask::new(Head { label: Route::Probe, method: Method::GET, path, headers }, Body::Empty);
     ask.authority = Some((SUBSCRIPTION_KEY, key));
+    let sent = Moment::now();
     let exchange = async {
         let answer = send(Arc::clone(&azure), ask).await.ok()?;
         Some(find(answer, &azure.metrics).await.0)
     };
     let finding = timeout(azure.timeout, exchange).await.ok().flatten();
     if let Credential::Keys(keys) = &azure.credential {
-        keys.conclude(id, slot, finding.unwrap_or(Finding::Unknown), false);
+        keys.conclude((id, slot), sent, finding.unwrap_or(Finding::Unknown), false);
     }
 }

@@ -47,7 +47,11 @@ impl Ring {
         let (mut readings, before) = (Vec::new(), self.serving_slot());
         for (name, read) in SlotName::BOTH.into_iter().zip(read) {
             match read {
-                None => *self.slot_mut(name) = Slot::default(),
+                None => {
+                    let Slot { current, former, .. } = take(self.slot_mut(name));
+                    self.leave(current);
+                    self.leave(former);
+                }
                 Some(read) => readings.push((name, self.take(name, read, now, patience))),
             }
         }
@@ -110,7 +114,8 @@ impl Ring {
         // A key that was never accepted is not worth keeping where there is one that was.
         let proven = |key: &Key| key.accepted.is_some();
         let keep = current.as_ref().is_some_and(proven) || former.is_none();
-        let former = if keep { current } else { former };
+        let (former, gone) = if keep { (current, former) } else { (former, current) };
+        self.leave(gone);
         *self.slot_mut(name) = Slot { current: new, former, problem };
         self.rest.end();
         Reading::New

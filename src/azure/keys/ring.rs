@@ -26,6 +26,8 @@ pub(super) struct Ring {
     /// The id of the key that goes on requests.
     pub(super) serving: Option<u64>,
     pub(super) rest: Rest,
+    /// Keys that no slot has any more, with which requests are still on their way.
+    pub(super) leaving: Vec<Key>,
     ids: u64,
 }
 
@@ -217,18 +219,39 @@ impl Ring {
 
     /// A request of an app's is over, whatever came of it.
     pub(super) fn done(&mut self, id: u64) {
-        if let Some(key) = self.key_mut(id) {
+        let gone = self.leaving.iter().position(|key| key.id == id);
+        let key = match gone {
+            Some(place) => self.leaving.get_mut(place),
+            None => self.key_mut(id),
+        };
+        if let Some(key) = key {
             key.in_flight = key.in_flight.saturating_sub(1);
         }
+        self.leaving.retain(|key| key.in_flight > 0);
     }
 
-    /// Azure accepted it. Where what served was refused, this one serves from now on.
-    pub(super) fn accepted(&mut self, id: u64, now: Moment, probe: Duration) -> Change {
+    /// A slot has this key no more.
+    pub(super) fn leave(&mut self, key: Option<Key>) {
+        self.leaving.extend(key.filter(|key| key.in_flight > 0));
+    }
+
+    /// Azure accepted what was sent with it then. Where what served was refused, this one serves from now on.
+    pub(super) fn accepted(
+        &mut self,
+        id: u64,
+        sent: Moment,
+        now: Moment,
+        probe: Duration,
+    ) -> Change {
         let Some((slot, current)) = self.find(id) else {
             return Change::default();
         };
         if let Some(key) = self.key_mut(id) {
-            key.accepted = Some(now);
+            // That it was good before it was refused says nothing of now.
+            if key.is_refused() && key.refused.is_some_and(|refused| sent.is_before(refused)) {
+                return Change::default();
+            }
+            key.accepted = Some(sent);
             (key.refusal, key.failures, key.probed) = (None, 0, false);
             (key.tried, key.patience) = (now, probe);
         }
@@ -237,7 +260,8 @@ impl Ring {
         let refusal = serving.and_then(|id| self.key_mut(id)).and_then(|key| key.refusal);
         // What the slot had before is not needed any more.
         let former = if current { self.slot_mut(slot).former.take() } else { None };
-        let succeeds = former.is_some_and(|former| Some(former.id) == serving);
+        let succeeds = former.as_ref().is_some_and(|former| Some(former.id) == serving);
+        self.leave(former);
         if succeeds || refusal.is_some() {
             self.serving = Some(id);
         }
@@ -245,11 +269,22 @@ impl Ring {
         Change { recovered, failed_over: failed_over.map(|refusal| (slot, refusal)) }
     }
 
-    /// Azure refused it.
-    pub(super) fn refused(&mut self, id: u64, refusal: Refusal, now: Moment, probe: Duration) {
+    /// Azure refused what was sent with it then.
+    pub(super) fn refused(
+        &mut self,
+        id: u64,
+        refusal: Refusal,
+        sent: Moment,
+        now: Moment,
+        probe: Duration,
+    ) {
         let Some(key) = self.key_mut(id) else {
             return;
         };
+        // That it was not known yet before it was accepted says nothing of now.
+        if key.accepted.is_some_and(|accepted| sent.is_before(accepted)) {
+            return;
+        }
         (key.refused, key.refusal) = (Some(now), Some(refusal));
         key.again_later(now, probe);
     }
@@ -266,9 +301,11 @@ impl Ring {
         let before = self.serving_slot();
         let key = self.slot_mut(slot).current.as_mut().ok_or(NoKey)?;
         if key.refusal.take().is_some() {
-            // That it was good once proves nothing any more. It is tried at once.
-            (key.accepted, key.failures, key.patience) = (None, 0, Duration::ZERO);
+            // That it was good once proves nothing any more.
+            key.accepted = None;
         }
+        // It is tried at once.
+        (key.failures, key.patience) = (0, Duration::ZERO);
         self.serving = Some(key.id);
         self.rest.end();
         Ok(before != Some(slot))

@@ -159,7 +159,11 @@ impl Ring {
             return (Verdict::NotSafe, told);
         }
         let held = || self.keys().filter(|(slot, _, _)| *slot == name).map(|(_, _, key)| key);
-        let in_flight = held().map(|key| key.in_flight).sum::<u32>();
+        let same = |gone: &&Key| held().any(|key| key.value == gone.value);
+        let gone = self.leaving.iter().filter(same).map(|key| key.in_flight).sum::<u32>();
+        let elsewhere = self.keys().filter(|(slot, _, key)| *slot != name && same(key));
+        let elsewhere = elsewhere.map(|(_, _, key)| key.in_flight).sum::<u32>();
+        let in_flight = held().map(|key| key.in_flight).sum::<u32>() + gone + elsewhere;
         if in_flight > 0 {
             return (Verdict::NotSafe, format!("requests are on their way with it: {in_flight}"));
         }

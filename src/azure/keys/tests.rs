@@ -53,11 +53,11 @@ impl Scene {
             let key = value.to_str().unwrap().to_owned();
             self.0.done(id);
             if good.contains(&&*key) {
-                self.0.accepted(id, Moment::now(), PROBE);
+                self.0.accepted(id, Moment::now(), Moment::now(), PROBE);
                 shown.push(key);
                 return shown;
             }
-            self.0.refused(id, REFUSED, Moment::now(), PROBE);
+            self.0.refused(id, REFUSED, Moment::now(), Moment::now(), PROBE);
             shown.push(key);
         }
     }
@@ -208,6 +208,45 @@ fn a_choice_makes_no_key_good() {
     assert!(told[1].last_refused_at.is_some() && told[1].last_accepted_at.is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_before_says_nothing_of_what_came_after() {
+    use Verdict::{NotSafe, Unknown};
+    let mut scene = Scene::new(&slots("a", "b"));
+    let [a, _] = [1, 2];
+    let early = Moment::now();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(scene.request(&["b"]), ["a", "b"]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let change = scene.0.accepted(a, early, Moment::now(), PROBE);
+    assert_eq!(change, Change::default(), "a create that took long");
+    scene.0.choose(SlotName::Primary).unwrap();
+    assert_eq!(scene.verdicts(), [NotSafe, Unknown]);
+    // The other way round: what a new key's lag brought is told after it was accepted.
+    let late = Moment::now();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(scene.request(&["a", "b"]), ["a"]);
+    scene.0.refused(a, REFUSED, late, Moment::now(), PROBE);
+    assert_eq!(scene.request(&["a", "b"]), ["a"]);
+}
+
+#[test]
+fn requests_on_their_way_are_not_lost_with_their_slot() {
+    use Verdict::{NotSafe, Safe};
+    let mut scene = Scene::new(&slots("a", "b"));
+    scene.0.choose(SlotName::Secondary).unwrap();
+    let Next::Go { id, .. } = scene.0.next(&mut Tried::default(), Moment::now()) else { panic!() };
+    scene.0.choose(SlotName::Primary).unwrap();
+    scene.request(&["a"]);
+    assert_eq!(scene.verdicts(), [NotSafe, NotSafe]);
+    scene.load(&[slot("a"), None]);
+    scene.load(&slots("a", "b"));
+    scene.request(&["a"]);
+    assert_eq!(scene.verdicts(), [NotSafe, NotSafe], "the slot was taken out and is back");
+    scene.0.done(id);
+    assert_eq!(scene.verdicts(), [NotSafe, Safe]);
+    assert!(scene.0.leaving.is_empty());
+}
+
 #[test]
 fn what_would_not_outlive_a_restart_makes_nothing_safe() {
     use Verdict::{NotSafe, Safe};
@@ -226,12 +265,12 @@ fn a_fail_over_is_told_once_and_says_why() {
     let now = Moment::now();
     ring.load(&slots("a", "b"), now, PROBE);
     let [a, b] = [1, 2];
-    assert_eq!(ring.accepted(b, now, PROBE), Change::default(), "what serves was not refused");
-    ring.refused(a, Refusal::Disabled, now, PROBE);
+    assert_eq!(ring.accepted(b, now, now, PROBE), Change::default(), "what serves was not refused");
+    ring.refused(a, Refusal::Disabled, now, now, PROBE);
     rest(&mut ring);
     let failed_over = Some((SlotName::Secondary, Refusal::Disabled));
-    assert_eq!(ring.accepted(b, now, PROBE), Change { recovered: true, failed_over });
-    assert_eq!(ring.accepted(b, now, PROBE), Change::default());
+    assert_eq!(ring.accepted(b, now, now, PROBE), Change { recovered: true, failed_over });
+    assert_eq!(ring.accepted(b, now, now, PROBE), Change::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,21 +286,21 @@ async fn a_key_that_nobody_uses_is_tried_now_and_then() {
     assert!(ring.due(Moment::now(), Duration::ZERO).is_empty());
     assert_eq!(due(&mut ring), [1, 2]);
     assert_eq!(due(&mut ring), NONE, "they are being tried");
-    ring.accepted(1, Moment::now(), PROBE);
+    ring.accepted(1, Moment::now(), Moment::now(), PROBE);
     for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-        ring.accepted(1, Moment::now(), PROBE);
-        ring.refused(2, REFUSED, Moment::now(), PROBE);
+        ring.accepted(1, Moment::now(), Moment::now(), PROBE);
+        ring.refused(2, REFUSED, Moment::now(), Moment::now(), PROBE);
         tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
         assert_eq!(due(&mut ring), NONE, "{seconds}");
-        ring.accepted(1, Moment::now(), PROBE);
+        ring.accepted(1, Moment::now(), Moment::now(), PROBE);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(due(&mut ring), [2], "{seconds}");
     }
-    ring.accepted(2, Moment::now(), PROBE);
+    ring.accepted(2, Moment::now(), Moment::now(), PROBE);
     tokio::time::advance(PROBE).await;
     assert_eq!(due(&mut ring), [1, 2]);
-    ring.accepted(1, Moment::now(), PROBE);
-    ring.accepted(2, Moment::now(), PROBE);
+    ring.accepted(1, Moment::now(), Moment::now(), PROBE);
+    ring.accepted(2, Moment::now(), Moment::now(), PROBE);
     tokio::time::advance(Duration::from_secs(2)).await;
     let often = ring.due(Moment::now(), Duration::from_secs(2)).len();
     assert_eq!(often, 2, "how often was changed meanwhile");
@@ -272,7 +311,7 @@ async fn many_refusals_at_once_are_one_reason_to_wait() {
     let mut ring = Ring::default();
     ring.load(&slots("a", "b"), Moment::now(), PROBE);
     for _ in 0..12 {
-        ring.refused(2, REFUSED, Moment::now(), PROBE);
+        ring.refused(2, REFUSED, Moment::now(), Moment::now(), PROBE);
     }
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(ring.due(Moment::now(), PROBE).len(), 1);
@@ -288,7 +327,7 @@ async fn safe_is_only_what_nothing_needs() {
     scene.0.choose(SlotName::Secondary).unwrap();
     assert_eq!(scene.verdicts(), [Unknown, NotSafe]);
     let Next::Go { id, .. } = scene.0.next(&mut Tried::default(), Moment::now()) else { panic!() };
-    scene.0.accepted(id, Moment::now(), PROBE);
+    scene.0.accepted(id, Moment::now(), Moment::now(), PROBE);
     assert_eq!(scene.verdicts(), [Safe, NotSafe]);
     scene.0.choose(SlotName::Primary).unwrap();
     scene.request(&["a"]);
