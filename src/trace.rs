@@ -40,7 +40,7 @@ pub enum Kind {
 
 /// A span, which ends when it is dropped.
 #[derive(Debug)]
-pub struct Span(opentelemetry_sdk::trace::Span);
+pub struct Span(Box<opentelemetry_sdk::trace::Span>);
 
 impl Span {
     /// Begins a span of the trace that these fields tell of, and writes itself into them. None where nobody collects
@@ -69,7 +69,8 @@ impl Span {
         propagator.inject_context(&context, &mut HeaderInjector(headers));
         // As it came, which is not always how the library would write it.
         state.map(|state| headers.insert(TRACESTATE, state));
-        Some(Self(span))
+        // Elsewhere, since it is large and mostly not there.
+        Some(Self(Box::new(span)))
     }
 
     /// Says something of it.

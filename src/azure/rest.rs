@@ -27,12 +27,13 @@ struct Step {
 }
 
 impl Rest {
-    /// Whether nobody may try now. The first who may, after a rest, is the only one: with them the next rest begins.
-    pub(super) fn holds(&mut self, now: Moment) -> bool {
+    /// Whether nobody may try now. The first who may, after a rest, is the only one: with them the next rest begins. Where there is
+    /// hope, no rest is longer than the first one.
+    pub(super) fn holds(&mut self, now: Moment, hope: bool) -> bool {
         let Some(step) = &mut self.step else {
             return false;
         };
-        if now.since(step.since) < step.time {
+        if now.since(step.since) < if hope { FIRST } else { step.time } {
             return true;
         }
         *step = Step { since: now, time: (step.time * 2).min(LONGEST) };
@@ -63,20 +64,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rests_grow_and_one_tries_after_each() {
         let mut rest = Rest::default();
-        assert!(!rest.holds(Moment::now()));
+        assert!(!rest.holds(Moment::now(), false));
         for _ in 1..ENOUGH {
-            assert!(!rest.refused(Moment::now()) && !rest.holds(Moment::now()));
+            assert!(!rest.refused(Moment::now()) && !rest.holds(Moment::now(), false));
         }
         assert!(rest.refused(Moment::now()) && !rest.refused(Moment::now()));
         for seconds in [1, 2, 4, 8, 15, 15] {
-            assert!(rest.holds(Moment::now()));
+            assert!(rest.holds(Moment::now(), false));
             tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
-            assert!(rest.holds(Moment::now()), "{seconds}");
+            assert!(rest.holds(Moment::now(), false), "{seconds}");
             tokio::time::advance(Duration::from_millis(1)).await;
-            assert!(!rest.holds(Moment::now()), "{seconds}");
-            assert!(rest.holds(Moment::now()), "only one tries");
+            assert!(!rest.holds(Moment::now(), false), "{seconds}");
+            assert!(rest.holds(Moment::now(), false), "only one tries");
         }
-        assert!(rest.end() && !rest.end() && !rest.holds(Moment::now()));
+        assert!(rest.holds(Moment::now(), true));
+        tokio::time::advance(FIRST).await;
+        assert!(rest.holds(Moment::now(), false) && !rest.holds(Moment::now(), true));
+        assert!(rest.end() && !rest.end() && !rest.holds(Moment::now(), false));
         assert!(!rest.refused(Moment::now()), "they are counted anew");
     }
 }

@@ -144,7 +144,7 @@ impl Tokens {
         self: Arc<Self>,
         tried: &mut Tried,
     ) -> Result<(u64, HeaderValue), Error> {
-        if tried.ids.is_empty() && self.lock().rest.holds(Moment::now()) {
+        if tried.ids.is_empty() && self.lock().rest.holds(Moment::now(), false) {
             return Err(Error::UpstreamUnauthorized);
         }
         for fetched in [false, true] {

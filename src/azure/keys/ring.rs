@@ -19,6 +19,9 @@ pub enum SlotName {
     Secondary,
 }
 
+/// How long Azure may not know a new key yet, as far as it is worth waiting for it with short rests.
+const LAG: Duration = Duration::from_secs(600);
+
 /// Both slots.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
@@ -196,7 +199,11 @@ impl Ring {
     /// The key for a request's next try. What is refused comes after what is not, what serves before what does not, and what a
     /// slot had before after all else.
     pub(super) fn next(&mut self, tried: &mut Tried, now: Moment) -> Next {
-        if tried.ids.is_empty() && self.serving.is_some() && self.rest.holds(now) {
+        let is_new = |(_, current, key): (SlotName, bool, &Key)| {
+            current && key.accepted.is_none() && now.since(key.loaded) < LAG
+        };
+        let hope = self.keys().any(is_new);
+        if tried.ids.is_empty() && self.serving.is_some() && self.rest.holds(now, hope) {
             return Next::Resting;
         }
         let left = self.keys().filter(|(_, _, key)| !tried.ids.contains(&key.id));

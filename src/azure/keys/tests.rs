@@ -182,6 +182,21 @@ async fn a_resource_that_refuses_everything_is_left_alone_until_something_is_new
     assert_eq!(scene.request(&["a", "B"]), ["B"], "so is a choice");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_new_key_that_azure_does_not_know_yet_is_waited_for_with_short_rests() {
+    let mut scene = Scene::new(&[slot("a"), None]);
+    scene.request(&["a"]);
+    scene.load(&[slot("A"), None]);
+    rest(&mut scene.0);
+    for _ in 0..5 {
+        assert_eq!(scene.request(&["A"]), ["Resting"]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(scene.request(&[]).last().unwrap(), "Exhausted");
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(scene.request(&["A"]).last().unwrap(), "A");
+}
+
 #[test]
 fn a_choice_holds_until_it_is_refused() {
     let mut scene = Scene::new(&slots("a", "b"));
