@@ -52,7 +52,7 @@ where
             }
         };
         let mut pass =
-            Pass { azure: Arc::clone(&self.azure), tries, since: Instant::now(), end: None };
+            Pass { azure: Arc::clone(&self.azure), tries, since: Instant::now(), end: End::Open };
         let answer = self.inner.call(ask);
         async move {
             let answer = answer.await;
@@ -68,14 +68,29 @@ struct Pass {
     azure: Arc<Azure>,
     tries: bool,
     since: Instant,
-    /// Whether an answer came, or something else that is not the resource's fault.
-    end: Option<bool>,
+    end: End,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It has not, as yet.
+    Open,
+    /// An answer came.
+    Answered,
+    /// None came.
+    Unanswered,
+    /// It says nothing of the resource: an app's body broke off, or there was no key to ask with.
+    Neither,
 }
 
 impl Pass {
     fn ends(&mut self, answer: &Result<Response<Source>, Error>) {
-        let none = matches!(answer, Err(Error::Unreachable(_) | Error::UpstreamTimeout));
-        self.end = Some(!none);
+        self.end = match answer {
+            Ok(_) | Err(Error::UpstreamInvalidResponse(_)) => End::Answered,
+            Err(Error::Unreachable(_) | Error::UpstreamTimeout) => End::Unanswered,
+            Err(_) => End::Neither,
+        };
     }
 }
 
@@ -86,14 +101,14 @@ impl Drop for Pass {
         // Who waited as long as may be was not given up for another reason.
         let late = since.elapsed() >= azure.timeout;
         let change = match end {
-            Some(true) => circuit.succeeded(),
-            Some(false) => circuit.failed(*tries),
-            None if late => circuit.failed(*tries),
-            None if *tries => {
+            End::Answered => circuit.succeeded(),
+            End::Unanswered => circuit.failed(*tries),
+            End::Open if late => circuit.failed(*tries),
+            End::Open | End::Neither if *tries => {
                 circuit.given_up();
                 None
             }
-            None => None,
+            End::Open | End::Neither => None,
         };
         match change {
             Some(Change::Opened) => {
