@@ -67,7 +67,7 @@ impl Stage {
         let target = Target { route: Route::Audit, resource, page: Page::default() };
         let app = Arc::new(App { enrich: enriched, ..App::default() });
         let (wishes, heard) = (Wishes::default(), Heard::new(HeaderMap::new(), Version::HTTP_11));
-        let call = Call { app, target, wishes, heard, by_app: true, body: Body::Empty };
+        let call = Call { app, target, wishes, heard, by_app: true, turn: None, body: Body::Empty };
         let rows = enrich(self.investigator.clone()).layer(azure);
         black_box(self.runtime.block_on(rows.oneshot(call)).expect("an answer"));
     }

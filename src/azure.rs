@@ -10,18 +10,21 @@ mod finding;
 pub mod keys;
 mod outcomes;
 pub mod probe;
+pub mod quota;
 pub mod reread;
 mod rest;
 pub mod send;
 pub mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
 use http::uri::{Authority, Scheme};
 use hyper_util::client::legacy::Client;
+use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 
 use self::connect::Connector;
@@ -56,8 +59,16 @@ pub struct Azure {
     pub max_answer: u64,
     scheme: Scheme,
     authority: Authority,
-    client: Client<Connector, Body>,
+    connector: Connector,
+    client: ArcSwap<Client<Connector, Body>>,
+    /// For requests that only a new connection will do for.
+    afresh: Client<Connector, Body>,
+    idle_timeout: Duration,
+    renewed: Mutex<Instant>,
 }
+
+/// How long connections are made use of. Where a name leads to is looked up for new ones only, and a busy connection is never a new one.
+const AGE: Duration = Duration::from_secs(300);
 
 impl Azure {
     /// Prepares to talk to a resource and to show it this; nothing is connected yet.
@@ -70,6 +81,8 @@ impl Azure {
         credential: Credential,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, String> {
+        let connector = connect::connector(upstream, upstream.scheme == Scheme::HTTPS)?;
+        let client = connect::client(connector.clone(), upstream.idle_timeout);
         Ok(Self {
             share,
             name: upstream.name.as_str().into(),
@@ -79,7 +92,21 @@ impl Azure {
             max_answer: upstream.max_answer,
             scheme: upstream.scheme.clone(),
             authority: upstream.authority.clone(),
-            client: connect::client(upstream, upstream.scheme == Scheme::HTTPS)?,
+            client: ArcSwap::from_pointee(client),
+            afresh: connect::client(connector.clone(), Duration::ZERO),
+            connector,
+            idle_timeout: upstream.idle_timeout,
+            renewed: Mutex::new(Instant::now()),
         })
+    }
+
+    /// From time to time connections are left to rest, and new ones are opened, so that a resource that moves is followed.
+    pub fn renew(&self) {
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if renewed.elapsed() >= AGE {
+            *renewed = Instant::now();
+            let client = connect::client(self.connector.clone(), self.idle_timeout);
+            self.client.store(Arc::new(client));
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::config::App;
 use crate::headers::Heard;
 use crate::liveness::{Resource, Route, SessionId};
 use crate::metrics::label::{self, Cache};
+use crate::quota::Turn;
 use crate::wishes::Wishes;
 
 /// What an app asks, once it is known who asks and what it means. Only the row that authenticates makes one.
@@ -27,6 +28,8 @@ pub struct Call {
     pub heard: Heard,
     /// Whether it is the app's own question, and not one that the gateway asks for it.
     pub by_app: bool,
+    /// The right to ask, where it was waited for already.
+    pub turn: Option<Turn>,
     /// The content, of a create.
     pub body: Body,
 }
@@ -103,6 +106,10 @@ pub struct Ask {
     pub head: Arc<Head>,
     /// What Azure is shown for authority, once it is known.
     pub authority: Option<(HeaderName, HeaderValue)>,
+    /// The right to ask, where it was waited for already.
+    pub turn: Option<Turn>,
+    /// Whether only a new connection will do.
+    pub afresh: bool,
     /// The content, of a create.
     pub body: Body,
 }
@@ -110,6 +117,8 @@ pub struct Ask {
 /// What is asked of Azure, the same at each try.
 #[derive(Debug)]
 pub struct Head {
+    /// For whom.
+    pub app: Arc<App>,
     /// The value of the metric label `route`.
     pub label: label::Route,
     /// GET, POST or DELETE.
@@ -167,10 +176,10 @@ impl Meaning {
 impl Call {
     /// The same question once more, asked of Azure anew. It has no content: only a create has.
     pub fn anew(&self) -> Self {
-        let Self { app, target, heard, wishes: _, by_app: _, body: _ } = self;
+        let Self { app, target, heard, wishes: _, by_app: _, turn: _, body: _ } = self;
         let (app, target, heard) = (Arc::clone(app), target.clone(), heard.renamed());
         let wishes = Wishes::for_no_cache();
-        Self { app, target, wishes, heard, by_app: false, body: Body::Empty }
+        Self { app, target, wishes, heard, by_app: false, turn: None, body: Body::Empty }
     }
 
     /// What Azure is asked for it.
@@ -182,7 +191,9 @@ impl Call {
             Route::Session => self.heard.towards_azure_for_all(),
             _ => self.heard.towards_azure(),
         };
-        Ask::new(Head { label: self.target.label(), method, path, headers }, self.body)
+        let (app, label) = (self.app, self.target.label());
+        let ask = Ask::new(Head { app, label, method, path, headers }, self.body);
+        Ask { turn: self.turn, ..ask }
     }
 }
 
@@ -210,13 +221,14 @@ impl Page {
 impl Ask {
     /// Asks so, with nothing to show as yet.
     pub fn new(head: Head, body: Body) -> Self {
-        Self { head: Arc::new(head), authority: None, body }
+        Self { head: Arc::new(head), authority: None, turn: None, afresh: false, body }
     }
 
-    /// The same once more, where it has no content that is spent by now.
+    /// The same once more on a new connection, where it has no content that is spent by now.
     pub fn again(&self) -> Option<Self> {
         let body = matches!(self.body, Body::Empty).then_some(Body::Empty)?;
-        Some(Self { head: Arc::clone(&self.head), authority: None, body })
+        let head = Arc::clone(&self.head);
+        Some(Self { head, authority: None, turn: None, afresh: true, body })
     }
 }
 

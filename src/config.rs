@@ -112,6 +112,8 @@ pub struct Server {
     pub max_body: u64,
     /// Most connections at a time, over all listeners.
     pub max_connections: usize,
+    /// Most requests under way at a time, over all connections.
+    pub max_requests: usize,
     /// Most concurrent streams of an HTTP/2 connection.
     pub max_streams: u32,
     /// Time for a streamed exchange (create, session image) from its head to its last byte.
@@ -149,6 +151,8 @@ pub struct Upstream {
     pub authority: Authority,
     /// Calls a second that the resource allows; `None` is no limit.
     pub tier: Option<f64>,
+    /// The share of them that questions about sessions may use, from 0 to 1.
+    pub poll_share: f64,
     /// Roots trusted beside the system's.
     pub roots: Vec<CertificateDer<'static>>,
     /// What Azure is shown.
@@ -211,7 +215,7 @@ pub enum Identity {
 }
 
 /// An app that may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct App {
     /// Its name in metrics and logs.
     pub name: String,
@@ -227,6 +231,10 @@ pub struct App {
     pub digest: Mode,
     /// Whether its audit lists are enriched where it does not say.
     pub enrich: bool,
+    /// Most requests of its own under way at a time.
+    pub max_requests: Option<usize>,
+    /// Most requests in a second.
+    pub per_second: Option<f64>,
 }
 
 /// An app that nobody is yet: it has no token and may do nothing.
@@ -240,6 +248,8 @@ impl Default for App {
             allow_no_cache: true,
             digest: Mode::default(),
             enrich: true,
+            max_requests: None,
+            per_second: None,
         }
     }
 }

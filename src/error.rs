@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use crate::liveness::Route;
 use crate::liveness::verdict::Verdict;
+use crate::quota::HeldBack;
 
 /// An exchange that livegate itself must answer, in the shape of Azure's own errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +82,15 @@ pub enum Error {
     /// Azure has not answered for a while, and is not asked for so many seconds.
     #[error("The Face resource has not answered for a while. Try again in {0} seconds.")]
     CircuitOpen(u32),
+    /// Azure is not asked now, for want of quota or because it asked for that.
+    #[error("{} Try again in {} seconds.", .0.sentence(), .0.seconds())]
+    HeldBack(HeldBack),
+    /// The app asks more than it was granted; after so many seconds it may again.
+    #[error("This app asks more than it was granted. Try again in {0} seconds.")]
+    AppLimit(u32),
+    /// So many requests are under way that no other is taken.
+    #[error("The gateway has as many requests under way as it takes.")]
+    Overloaded,
     /// Azure did not answer in time.
     #[error("The Face resource did not answer in time.")]
     UpstreamTimeout,
@@ -133,6 +143,8 @@ pub enum Unreachable {
     Tls,
     /// The connection broke before an answer began.
     Reset,
+    /// The same, with a connection that had served before.
+    Stale,
 }
 
 impl Unreachable {
@@ -144,7 +156,7 @@ impl Unreachable {
             Self::ConnectTimeout => "no connection in time",
             Self::Certificate => "its certificate is not trusted",
             Self::Tls => "no TLS connection",
-            Self::Reset => "the connection broke before it answered",
+            Self::Reset | Self::Stale => "the connection broke before it answered",
         }
     }
 }
@@ -174,10 +186,13 @@ impl Error {
             Self::UpstreamUnauthorized | Self::UpstreamInvalidResponse(_) => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) | Self::CircuitOpen(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoKey
+            | Self::TooManyQuestions
+            | Self::Unreachable(_)
+            | Self::CircuitOpen(_)
+            | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::HeldBack(_) | Self::AppLimit(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -204,7 +219,9 @@ impl Error {
             Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) | Self::CircuitOpen(_) => {
                 "UpstreamUnavailable"
             }
+            Self::Overloaded => "ServiceUnavailable",
             Self::UpstreamTimeout => "UpstreamTimeout",
+            Self::HeldBack(_) | Self::AppLimit(_) => "TooManyRequests",
             Self::Internal => "InternalServerError",
         }
     }
@@ -219,6 +236,7 @@ impl Error {
             Self::UpstreamInvalidResponse(Defect::Encoding) => Some("http_response_content_coding"),
             Self::UpstreamInvalidResponse(Defect::NotHttp) => Some("http_protocol_error"),
             Self::TooManyQuestions => Some("connection_limit_reached"),
+            Self::HeldBack(_) => Some("http_request_denied"),
             Self::Unreachable(Unreachable::Dns) => Some("dns_error"),
             Self::Unreachable(Unreachable::Refused) => Some("connection_refused"),
             Self::Unreachable(Unreachable::Connect) | Self::CircuitOpen(_) => {
@@ -227,7 +245,9 @@ impl Error {
             Self::Unreachable(Unreachable::ConnectTimeout) => Some("connection_timeout"),
             Self::Unreachable(Unreachable::Certificate) => Some("tls_certificate_error"),
             Self::Unreachable(Unreachable::Tls) => Some("tls_protocol_error"),
-            Self::Unreachable(Unreachable::Reset) => Some("connection_terminated"),
+            Self::Unreachable(Unreachable::Reset | Unreachable::Stale) => {
+                Some("connection_terminated")
+            }
             Self::UpstreamTimeout => Some("http_response_timeout"),
             Self::Internal => Some("proxy_internal_error"),
             _ => None,
@@ -244,10 +264,13 @@ impl Error {
     }
 
     /// Seconds after which the app may ask again, where the answer says so.
-    pub const fn retry_after(&self) -> Option<u32> {
+    pub fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) => Some(RETRY_AFTER),
-            Self::CircuitOpen(seconds) => Some(*seconds),
+            Self::NoKey | Self::TooManyQuestions | Self::Unreachable(_) | Self::Overloaded => {
+                Some(RETRY_AFTER)
+            }
+            Self::CircuitOpen(seconds) | Self::AppLimit(seconds) => Some(*seconds),
+            Self::HeldBack(held) => Some(held.seconds()),
             _ => None,
         }
     }
@@ -259,7 +282,7 @@ impl Error {
             Self::Unreachable(Unreachable::Refused | Unreachable::Connect) => Some("connect"),
             Self::Unreachable(Unreachable::ConnectTimeout) => Some("timeout_connect"),
             Self::Unreachable(Unreachable::Certificate | Unreachable::Tls) => Some("tls"),
-            Self::Unreachable(Unreachable::Reset) => Some("reset"),
+            Self::Unreachable(Unreachable::Reset | Unreachable::Stale) => Some("reset"),
             Self::UpstreamInvalidResponse(Defect::Incomplete) => Some("incomplete"),
             Self::UpstreamInvalidResponse(Defect::TooLarge) => Some("too_large"),
             Self::UpstreamInvalidResponse(Defect::Encoding) => Some("bad_encoding"),
@@ -293,7 +316,8 @@ impl Error {
             Self::NoSuchPath(_) => Some("no_route"),
             Self::MethodNotAllowed(_) => Some("method"),
             Self::LengthTooLarge | Self::UriTooLong | Self::TooManyHeaders => Some("too_large"),
-            Self::TooManyQuestions => Some("shed"),
+            Self::TooManyQuestions | Self::Overloaded => Some("shed"),
+            Self::AppLimit(_) => Some("app_limit"),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ const FLOORS: [&[&str]; 9] = [
         "error",
         "body",
         "call",
+        "budget",
         "circuit",
         "headers",
         "moment",

@@ -12,6 +12,7 @@ use http::header::{
     LAST_MODIFIED, LOCATION, PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER,
     SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA, WWW_AUTHENTICATE,
 };
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::liveness::verdict::Verdict;
@@ -146,9 +147,19 @@ pub fn azures_id(headers: &HeaderMap) -> Option<&str> {
     UNIQUE.iter().find_map(|name| headers.get(name)?.to_str().ok())
 }
 
-/// Seconds that an answer asks to wait (RFC 9110 §10.2.3), where it says so in seconds.
-pub fn retry_after(headers: &HeaderMap) -> Option<u32> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+/// Seconds that an answer asks to wait. RFC 9110 §10.2.3: it says how many, or until when. That is by Azure's clock, which the answer
+/// tells too.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<u32> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked: &str = text(RETRY_AFTER)?;
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        // RFC 9110 §5.6.7: what is too long for a number is the largest there is.
+        return Some(asked.parse().unwrap_or(u32::MAX));
+    }
+    let date = |text: &str| httpdate::parse_http_date(text).ok()?.try_into().ok();
+    let until: Timestamp = date(asked)?;
+    let seconds = until.as_second() - text(DATE).and_then(date).unwrap_or(now).as_second();
+    Some(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }
 
 /// Whether no two answers have the same value of a field.

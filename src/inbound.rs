@@ -1,6 +1,7 @@
 //! The first room: HTTP with the app. It knows who asks and what the request means, and says what went wrong.
 
 pub mod authenticate;
+pub mod limit;
 pub mod measure;
 pub mod recognize;
 pub mod rescue;

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod answer;
 pub mod azure;
 pub mod body;
+pub mod budget;
 pub mod call;
 pub mod circuit;
 pub mod cli;

@@ -1,6 +1,7 @@
 //! Where connections come in: accepts them, shakes hands, and lets HTTP/1.1 or HTTP/2 speak, all within limits.
 
 mod activity;
+mod busy;
 mod refusal;
 mod stream;
 
@@ -27,6 +28,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::activity::{Activity, Tracking};
+use self::busy::Busy;
 use self::stream::Stream;
 use crate::body::Body;
 use crate::config;
@@ -39,6 +41,16 @@ const PING: Duration = Duration::from_secs(20);
 
 /// How long a client that rests may take to say goodbye.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Connections beyond the limit that are told so at a time. The others are closed without a word.
+const SURPLUS: usize = 64;
+
+/// Bytes of an app's content that are taken in before somebody reads them: of a stream, and of all streams of a connection.
+const STREAM_WINDOW: u32 = 128 << 10;
+const WINDOW: u32 = 256 << 10;
+
+/// Bytes that are read or written ahead: of an HTTP/1.1 connection, or of a stream's answer.
+const AHEAD: usize = 64 << 10;
 
 /// How long to rest when no connection can be accepted, mostly for want of file descriptors.
 const REST: Duration = Duration::from_millis(500);
@@ -85,6 +97,7 @@ pub struct Door {
 pub struct House {
     server: config::Server,
     places: Arc<Semaphore>,
+    surplus: Arc<Semaphore>,
     refused: IntCounter,
     stop: watch::Receiver<bool>,
 }
@@ -138,9 +151,10 @@ impl Door {
                     continue;
                 }
             };
-            // The surplus is closed at once: waiting would only hide that the gateway is full.
+            // The surplus is turned away at once: waiting would only hide that the gateway is full.
             let Ok(place) = Arc::clone(&house.places).try_acquire_owned() else {
                 house.refused.inc();
+                house.turn_away(stream, self.tls.clone());
                 continue;
             };
             let connection = house.clone().connection(stream, self.tls.clone(), service.clone());
@@ -160,7 +174,19 @@ impl House {
         refused: IntCounter,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { server, places: Arc::new(Semaphore::new(places)), refused, stop }
+        let surplus = Arc::new(Semaphore::new(SURPLUS));
+        Self { server, places: Arc::new(Semaphore::new(places)), surplus, refused, stop }
+    }
+
+    /// Tells a client that there is no place for it, if not too many are told so at the moment; those are closed.
+    fn turn_away(&self, stream: TcpStream, tls: Option<Certificate>) {
+        if let Ok(place) = Arc::clone(&self.surplus).try_acquire_owned() {
+            let told = self.clone().connection(stream, tls, Busy);
+            tokio::spawn(async move {
+                drop(timeout(GRACE, told).await);
+                drop(place);
+            });
+        }
     }
 
     /// Waits until every connection has ended.
@@ -223,6 +249,7 @@ impl House {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.server.header_timeout);
         builder.max_header_size(self.server.max_header_bytes);
+        builder.max_buf_size(AHEAD.max(2 * self.server.max_header_bytes));
         // Who closes its side is taken to have left, a moment later: the stream sees to that.
         builder.half_close(false);
         if self.server.max_headers != HYPER_MAX_HEADERS {
@@ -248,7 +275,8 @@ impl House {
         let server = &self.server;
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING);
-        builder.max_concurrent_streams(server.max_streams);
+        builder.max_concurrent_streams(server.max_streams).max_send_buf_size(AHEAD);
+        builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(WINDOW);
         builder.max_header_list_size(u32::try_from(server.max_header_bytes).unwrap_or(u32::MAX));
         let mut connection = pin!(builder.serve_connection(io, service));
         tokio::select! {

@@ -130,8 +130,10 @@ fn fate(outcome: &Result<Response<Body>, Error>) -> Fate {
         Ok(answer) if answer.status().is_success() => Fate::Done,
         Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Fate::Unknown,
         Ok(answer) if answer.status().is_client_error() => Fate::Refused,
-        Err(Error::NoKey | Error::UpstreamUnauthorized) => Fate::Refused,
-        Err(Error::Unreachable(at)) if *at != Unreachable::Reset => Fate::Refused,
+        Err(Error::NoKey | Error::UpstreamUnauthorized | Error::HeldBack(_)) => Fate::Refused,
+        Err(Error::CircuitOpen(_)) => Fate::Refused,
+        Err(Error::Unreachable(Unreachable::Reset | Unreachable::Stale)) => Fate::Unknown,
+        Err(Error::Unreachable(_)) => Fate::Refused,
         _ => Fate::Unknown,
     }
 }

@@ -28,12 +28,14 @@ use crate::azure::again::again;
 use crate::azure::authorize::authorize;
 use crate::azure::breaker::breaker;
 use crate::azure::collect::collect;
+use crate::azure::quota::quota;
 use crate::azure::send::send;
 use crate::azure::{Asker, Azure, Sender};
 use crate::body::Body;
 use crate::config::{Cache, Config, Server};
 use crate::fork::{Fork, Rooms};
 use crate::inbound::authenticate::{Apps, authenticate};
+use crate::inbound::limit::Places;
 use crate::inbound::measure::measure;
 use crate::inbound::recognize::{Limits, recognize};
 use crate::inbound::rescue::rescue;
@@ -50,10 +52,11 @@ pub type Front = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 pub fn stack(
     config: &Config,
     upstreams: &[Arc<Azure>],
+    places: &Arc<Places>,
     lasting: &Arc<Lasting>,
     metrics: &Arc<Metrics>,
 ) -> Front {
-    let apps = Arc::new(Apps::new(&config.apps, metrics));
+    let apps = Arc::new(Apps::new(&config.apps, places, metrics));
     let Server { max_body, max_headers, .. } = config.server;
     let limits = Limits { max_body, max_headers };
     let rows = ServiceBuilder::new()
@@ -159,6 +162,8 @@ fn sender(azure: &Arc<Azure>) -> Sender {
     let rows = ServiceBuilder::new()
         // Outside of all that tries, so that what comes of them together counts, and none begins in vain.
         .layer(breaker(Arc::clone(azure)))
+        // Inside of the breaker, so that nobody waits for a turn at what does not answer; outside of second tries, which are not held up.
+        .layer(quota(Arc::clone(azure)))
         // Outside of authorize, so that a second try shows what is good at its own moment.
         .layer(again(Arc::clone(azure)))
         // Innermost: nothing above it ever sees a key.

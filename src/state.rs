@@ -21,6 +21,7 @@ use crate::azure::credential::Credential;
 use crate::azure::keys::START;
 use crate::azure::reread::Reread;
 use crate::config::{self, Config, Listener, Mistake, Mistakes, Server, Traces, Watched};
+use crate::inbound::limit::Places;
 use crate::liveness::SessionId;
 use crate::metrics::recent::Recent;
 use crate::metrics::{Metrics, start};
@@ -47,6 +48,7 @@ pub struct State {
     failure: ArcSwapOption<Failure>,
     reloading: Mutex<()>,
     shares: Arc<Shares>,
+    places: Arc<Places>,
     reread: Reread,
 }
 
@@ -138,7 +140,8 @@ impl State {
         fill(&upstreams, &config, START);
         let now = Timestamp::now();
         let lasting = Arc::new(Lasting::new(config.cache.max_bytes, &metrics));
-        let way = Way::new(&config, &upstreams, &lasting, &metrics);
+        let places = Arc::new(Places::new(config.server.max_requests));
+        let way = Way::new(&config, &upstreams, &places, &lasting, &metrics);
         let boot = Boot::new(&config);
         let live = Live { config, upstreams, since: now, restarts: Vec::new() };
         let state = Self {
@@ -155,6 +158,7 @@ impl State {
             failure: ArcSwapOption::empty(),
             reloading: Mutex::new(()),
             shares,
+            places,
             reread,
         };
         for result in ["invalid", "unchanged"] {
@@ -292,7 +296,7 @@ impl State {
                 certificate.store(Arc::clone(&tls.config));
             }
         }
-        let way = Way::new(&config, &upstreams, &self.lasting, &self.metrics);
+        let way = Way::new(&config, &upstreams, &self.places, &self.lasting, &self.metrics);
         self.way.store(Arc::new(way));
         let restarts = self.boot.restarts(&Boot::new(&config));
         self.live.store(Arc::new(Live { config, upstreams, since: Timestamp::now(), restarts }));
@@ -352,14 +356,16 @@ impl Way {
     fn new(
         config: &Config,
         upstreams: &[Arc<Azure>],
+        places: &Arc<Places>,
         lasting: &Arc<Lasting>,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let Server { max_body, stream_timeout, .. } = config.server;
+        let Server { max_body, stream_timeout, max_requests, .. } = config.server;
+        places.allow(max_requests);
         for (azure, upstream) in upstreams.iter().zip(&config.upstreams) {
-            azure.share.allow(upstream.tier);
+            azure.share.allow(upstream.tier, upstream.poll_share);
         }
-        Self { front: stack(config, upstreams, lasting, metrics), max_body, stream_timeout }
+        Self { front: stack(config, upstreams, places, lasting, metrics), max_body, stream_timeout }
     }
 }
 
@@ -369,8 +375,8 @@ impl Boot {
         let listeners = config.listeners.iter().map(address).collect();
         // These are part of the way of a request, which is built anew.
         let usual = Server::default();
-        let Server { max_body, stream_timeout, .. } = usual;
-        let server = Server { max_body, stream_timeout, ..config.server };
+        let Server { max_body, stream_timeout, max_requests, .. } = usual;
+        let server = Server { max_body, stream_timeout, max_requests, ..config.server };
         let (admin, max_bytes) = (config.admin, config.cache.max_bytes);
         let traces = config.traces.clone();
         Self { listeners, server, admin, max_bytes, traces }

@@ -66,8 +66,15 @@ pub(crate) async fn fill(memory: &Arc<Memory>, sessions: usize) {
         let resource = Resource::parse(&path(number)).expect("a session");
         let target = Target { route: Route::Session, resource, page: Page::default() };
         let (wishes, heard) = (Wishes::default(), Heard::new(HeaderMap::new(), Version::HTTP_11));
-        let call =
-            Call { app: Arc::clone(&app), target, wishes, heard, by_app: true, body: Body::Empty };
+        let call = Call {
+            app: Arc::clone(&app),
+            target,
+            wishes,
+            heard,
+            by_app: true,
+            turn: None,
+            body: Body::Empty,
+        };
         let told = recall(Arc::clone(memory), terms.clone()).layer(azure).oneshot(call).await;
         told.expect("an answer");
     }

@@ -1,6 +1,6 @@
 //! Asks about one session for all who wait for it.
 //!
-//! All pollers of a resource take turns, and rest together when it asks for that.
+//! All pollers of a resource take turns, fairly among apps, and rest together when it asks for that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::memory::{Memory, Table};
 use super::recall::Told;
 use crate::call::Call;
 use crate::error::Error;
+use crate::quota::Kind;
 use crate::share::Share;
 
 /// Shortest time between two questions about one session. A person who turns their head takes longer.
@@ -101,9 +102,9 @@ impl Seat {
         while begun.elapsed() < WATCH {
             let turn = async {
                 sleep(pause).await;
-                share.turn().await;
+                share.turn(Kind::Poll, &again.app.name).await
             };
-            tokio::select! {
+            let turn = tokio::select! {
                 () = self.poller.0.closed() => {
                     if self.memory.leave_if_deserted(&self.question, &self.poller) {
                         return;
@@ -111,16 +112,12 @@ impl Seat {
                     // Somebody came at the last moment.
                     continue;
                 }
-                () = turn => {}
-            }
-            let outcome = inner.clone().oneshot(again.anew()).await.map(Told::collapsed);
+                turn = turn => turn,
+            };
+            let call = Call { turn: Some(turn), ..again.anew() };
+            let outcome = inner.clone().oneshot(call).await.map(Told::collapsed);
             let in_trouble = goes_on(&outcome) && !outcome.as_ref().is_ok_and(Told::is_open);
             pause = if in_trouble { (2 * pause).min(LONGEST) } else { SHORTEST };
-            if let Some(seconds) = outcome.as_ref().ok().and_then(|told| told.answer.retry_after())
-                && in_trouble
-            {
-                share.rest(Duration::from_secs(seconds)).await;
-            }
             let done = !goes_on(&outcome);
             if done {
                 self.memory.leave(&self.question, &self.poller);

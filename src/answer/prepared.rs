@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, RETRY_AFTER};
+use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -108,12 +108,6 @@ impl Prepared {
     /// Whether it came less than so long ago.
     pub(super) fn is_younger(&self, than: Duration) -> bool {
         Moment::now().since(self.fetched) < than
-    }
-
-    /// Seconds that Azure asked to wait.
-    pub fn retry_after(&self) -> Option<u64> {
-        let (_, value) = self.fields().find(|(name, _)| *name == RETRY_AFTER)?;
-        value.to_str().ok()?.trim().parse().ok()
     }
 
     /// The fields of an answer to an app: those of Azure's, and the gateway's own about the session. Those that belong to

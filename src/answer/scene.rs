@@ -44,7 +44,6 @@ pub(super) struct Scene {
     pub(super) memory: Arc<Memory>,
     calls: Arc<AtomicUsize>,
     answer: Arc<Mutex<Answered>>,
-    rest: Arc<Mutex<Option<u32>>>,
     pub(super) share: Arc<Share>,
     /// Azure answers as often as there are permits.
     pub(super) gate: Arc<Semaphore>,
@@ -65,7 +64,6 @@ impl Scene {
             memory: Arc::new(Memory::new(CACHE.max_bytes, metrics)),
             calls: Arc::default(),
             answer: Arc::new(Mutex::new(Some((200, answer)))),
-            rest: Arc::default(),
             share: Arc::new(Share::new(0)),
             gate: Arc::new(Semaphore::new(0)),
         }
@@ -73,11 +71,6 @@ impl Scene {
 
     pub(super) fn answers(&self, answer: Answered) {
         *self.answer.lock().unwrap() = answer;
-    }
-
-    /// Azure's answers ask to wait for so many seconds.
-    pub(super) fn rests(&self, seconds: Option<u32>) {
-        *self.rest.lock().unwrap() = seconds;
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -88,18 +81,14 @@ impl Scene {
         self.calls.fetch_add(1, Ordering::SeqCst);
         // What Azure says is settled when it hears the question.
         let (answer, gate) = (*self.answer.lock().unwrap(), Arc::clone(&self.gate));
-        let rest = *self.rest.lock().unwrap();
         Box::pin(async move {
             gate.acquire().await.unwrap().forget();
             let (status, body) = answer.expect("Azure's answer");
             if status == 0 {
                 return Err(Error::UpstreamTimeout);
             }
-            let mut answer = Response::builder().status(status);
-            if let Some(seconds) = rest {
-                answer = answer.header("retry-after", seconds);
-            }
-            let answer = answer.body(Bytes::from_static(body.as_bytes()));
+            let answer =
+                Response::builder().status(status).body(Bytes::from_static(body.as_bytes()));
             Ok(Prepared::new(ApiVersion::V1_2, answer.unwrap()).0)
         })
     }
@@ -117,5 +106,5 @@ pub(super) fn call(id: &str, wishes: Wishes) -> Call {
     let resource = Resource::parse(&format!("/face/v1.2/detectLiveness-sessions/{id}")).unwrap();
     let target = Target { route: Route::Session, resource, page: Page::default() };
     let heard = Heard::new(HeaderMap::new(), Version::HTTP_11);
-    Call { app: Arc::default(), target, wishes, heard, by_app: true, body: Body::Empty }
+    Call { app: Arc::default(), target, wishes, heard, by_app: true, turn: None, body: Body::Empty }
 }

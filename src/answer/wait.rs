@@ -57,12 +57,15 @@ where
             (Question::new(self.share.number, &call.target.resource), call.anew(), self.clone());
         let first = self.inner.call(call);
         let held = async move {
-            let told = first.await?;
-            match question {
-                Some(question) if told.is_open() => {
-                    this.hold(told, question, again, deadline).await
+            match (first.await, question) {
+                (Ok(told), Some(question)) if told.is_open() => {
+                    this.hold(Some(told), question, again, deadline).await
                 }
-                _ => Ok(told.waited()),
+                // There is time to wait for a turn.
+                (Err(Error::HeldBack(_)), Some(question)) => {
+                    this.hold(None, question, again, deadline).await
+                }
+                (told, _) => told.map(Told::waited),
             }
         };
         Either::Right(held.boxed())
@@ -76,13 +79,13 @@ where
 {
     async fn hold(
         self,
-        told: Told,
+        mut latest: Option<Told>,
         question: Question,
         again: Call,
         deadline: Instant,
     ) -> Result<Told, Error> {
         let mut draining = self.memory.drained();
-        let (mut news, mut latest) = (self.join(&question, &again), Some(told));
+        let mut news = self.join(&question, &again);
         loop {
             let changed = tokio::select! {
                 biased;

@@ -1,9 +1,9 @@
-//! Sends a request once more where its connection broke before an answer began.
+//! Sends a request once more, on a new connection, where there was none or it broke before an answer began.
 //!
 //! A kept connection may be closed by Azure at the moment it is used again, and nobody is to blame. Only
 //! requests without content that mean the same when they come twice are sent again (RFC 9110 §9.2.2), and
 //! only once. Whether the first try was heard cannot be known: a DELETE that was heard is answered with
-//! 404 the second time, and a connection that was new is tried again as well.
+//! 404 the second time. Trouble that is not a kept connection's is tried again within a small budget.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,7 +26,7 @@ pub struct Again<S> {
     azure: Arc<Azure>,
 }
 
-/// Sends once more what a broken connection swallowed.
+/// Sends once more what did not get through.
 pub fn again<S>(azure: Arc<Azure>) -> impl Layer<S, Service = Again<S>> + Clone {
     layer_fn(move |inner| Again { inner, azure: Arc::clone(&azure) })
 }
@@ -49,18 +49,41 @@ where
         let Some(second) = ask.again().filter(|_| safe) else {
             return self.inner.call(ask).boxed();
         };
+        let Self { inner, azure } = self.clone();
+        azure.share.budget.earn();
         let first = self.inner.call(ask);
-        let inner = self.inner.clone();
-        let azure = Arc::clone(&self.azure);
         async move {
-            match first.await {
-                Err(Error::Unreachable(Unreachable::Reset)) => {}
-                other => return other,
+            let first = first.await;
+            let Some(reason) = first.as_ref().err().and_then(reason) else {
+                return first;
+            };
+            // A kept connection that was closed is nobody's trouble; all else may be, and is not made worse.
+            if reason != STALE && !azure.share.budget.spend() {
+                azure.metrics.retried(reason, "no_budget");
+                return first;
             }
+            azure.share.spend();
             let answer = inner.oneshot(second).await;
-            azure.metrics.retried("stale_connection", answer.is_ok());
+            azure.metrics.retried(reason, if answer.is_ok() { "ok" } else { "failed" });
             answer
         }
         .boxed()
+    }
+}
+
+const STALE: &str = "stale_connection";
+
+/// Why a request is sent once more, if it is: the value of the metric label `reason`.
+const fn reason(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Unreachable(Unreachable::Stale) => Some(STALE),
+        Error::Unreachable(Unreachable::Reset) => Some("other"),
+        Error::Unreachable(
+            Unreachable::Dns
+            | Unreachable::Refused
+            | Unreachable::Connect
+            | Unreachable::ConnectTimeout,
+        ) => Some("connect"),
+        _ => None,
     }
 }

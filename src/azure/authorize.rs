@@ -18,7 +18,6 @@ use super::keys::Tried;
 use crate::body::{Original, Source};
 use crate::call::Ask;
 use crate::error::Error;
-use crate::headers::retry_after;
 
 /// The row.
 #[derive(Debug, Clone)]
@@ -51,7 +50,8 @@ where
             let mut refused = None;
             let outcome = exchange(&azure, inner, ask, &mut refused).await;
             if let Some(refusal) = refused {
-                azure.metrics.retried(Refusal::retry(refusal), outcome.is_ok());
+                let came = if outcome.is_ok() { "ok" } else { "failed" };
+                azure.metrics.retried(Refusal::retry(refusal), came);
             }
             outcome
         }
@@ -78,15 +78,14 @@ where
         // What nobody can have is never sent: Azure would count the call all the same.
         let mut pass = azure.credential.next(&mut tried).await?;
         *refused = last;
+        if last.is_some() {
+            azure.share.spend();
+        }
         let (head, authority) = (Arc::clone(&ask.head), Some(pass.header()));
-        let answer = inner.clone().oneshot(Ask { head, authority, body }).await?;
+        let ask = Ask { head, authority, turn: None, afresh: ask.afresh, body };
+        let answer = inner.clone().oneshot(ask).await?;
         let (finding, answer) = find(answer, &azure.metrics).await;
         pass.finding = finding;
-        if finding == Finding::Throttled
-            && let Some(seconds) = retry_after(answer.headers())
-        {
-            azure.share.asked_for_rest(seconds);
-        }
         match finding {
             Finding::Refused(refusal) => last = Some(refusal),
             _ => return Ok(answer),

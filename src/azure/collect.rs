@@ -12,10 +12,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderValue, Response};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::layer::layer_fn;
-use tower::{BoxError, Layer, Service};
+use tower::{Layer, Service};
 
 use super::Azure;
 use crate::body::Source;
@@ -23,6 +24,9 @@ use crate::call::Ask;
 use crate::error::{Defect, Error};
 use crate::headers::towards_app;
 use crate::metrics::waits::waiting;
+
+/// Longest answer that takes no room of its own, in bytes: as long as what is kept may be. Requests under way bound these.
+const SHORT: usize = 256 << 10;
 
 /// The row.
 #[derive(Debug, Clone)]
@@ -57,7 +61,7 @@ where
             let whole = async {
                 let answer = answer.await?;
                 // What kept the answer's head from coming has been counted where it happened.
-                let whole = whole(answer, limit).await;
+                let whole = whole(answer, limit, azure.share.answers()).await;
                 whole.inspect_err(|error| azure.metrics.failed(error))
             };
             timeout(azure.timeout, whole).await.unwrap_or_else(|_| {
@@ -69,20 +73,81 @@ where
     }
 }
 
-async fn whole(answer: Response<Source>, limit: usize) -> Result<Response<Bytes>, Error> {
+async fn whole(
+    answer: Response<Source>,
+    limit: usize,
+    room: &Arc<Semaphore>,
+) -> Result<Response<Bytes>, Error> {
     let (mut parts, body) = answer.into_parts();
-    let body =
-        waiting(Limited::new(body, limit).collect()).await.map_err(|error| defect(&error))?;
-    let body = body.to_bytes();
+    let body = waiting(gathered(body, limit, room)).await?;
     let mut encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
     let body = match (encodings.next(), encodings.next()) {
         (None, _) => body,
-        (Some(encoding), None) => decoded(encoding, body, limit)?,
+        (Some(encoding), None) => {
+            let unpacked = decoded(encoding, body, limit)?;
+            let room = taken(room, unpacked.len(), unpacked.len())?;
+            held(unpacked, room)
+        }
         _ => return Err(Error::UpstreamInvalidResponse(Defect::Encoding)),
     };
     parts.headers.remove(CONTENT_ENCODING);
     towards_app(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
+}
+
+/// All of a body. What is long takes room in memory, and there is not enough for all that could be asked for at a time.
+async fn gathered(mut body: Source, limit: usize, room: &Arc<Semaphore>) -> Result<Bytes, Error> {
+    let (mut pieces, mut length) = (Vec::new(), 0_usize);
+    let mut held_room: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Error::UpstreamInvalidResponse(Defect::Incomplete))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length = length.saturating_add(data.len());
+        if length > limit {
+            return Err(Error::UpstreamInvalidResponse(Defect::TooLarge));
+        }
+        let more = if held_room.is_some() { data.len() } else { length };
+        match (taken(room, length, more)?, &mut held_room) {
+            (Some(more), Some(so_far)) => so_far.merge(more),
+            (more, none) => *none = more,
+        }
+        pieces.push(data);
+    }
+    let body = match pieces.len() {
+        0 | 1 => pieces.pop().unwrap_or_default(),
+        _ => pieces.concat().into(),
+    };
+    Ok(held(body, held_room))
+}
+
+/// Room for so many bytes of an answer that has this length, where that is long.
+fn taken(
+    room: &Arc<Semaphore>,
+    length: usize,
+    more: usize,
+) -> Result<Option<OwnedSemaphorePermit>, Error> {
+    if length <= SHORT {
+        return Ok(None);
+    }
+    let more = u32::try_from(more).map_err(|_| Error::Overloaded)?;
+    Arc::clone(room).try_acquire_many_owned(more).map(Some).map_err(|_| Error::Overloaded)
+}
+
+/// A body that gives its room back when nobody holds it any more.
+fn held(body: Bytes, room: Option<OwnedSemaphorePermit>) -> Bytes {
+    struct Held(
+        Bytes,
+        #[expect(dead_code, reason = "it is given back when dropped")] OwnedSemaphorePermit,
+    );
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    match room {
+        Some(room) => Bytes::from_owner(Held(body, room)),
+        None => body,
+    }
 }
 
 /// Undoes a compression that nobody asked for, so that what is above can read the answer. A little
@@ -101,11 +166,6 @@ fn decoded(encoding: &HeaderValue, body: Bytes, limit: usize) -> Result<Bytes, E
         Ok(_) => Ok(whole.into()),
         Err(_) => refused(Defect::Encoding),
     }
-}
-
-fn defect(error: &BoxError) -> Error {
-    let defect = if error.is::<LengthLimitError>() { Defect::TooLarge } else { Defect::Incomplete };
-    Error::UpstreamInvalidResponse(defect)
 }
 
 #[cfg(test)]

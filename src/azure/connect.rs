@@ -1,23 +1,26 @@
 //! Connections to Azure: names resolved, TLS verified, kept for reuse, and all of it within a deadline.
 
+mod line;
+
 use std::time::Duration;
 
 use http::Uri;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service as _, service_fn};
+use tower::{BoxError, Service as _, ServiceExt as _, service_fn};
 
+pub use self::line::Line;
+pub(super) use self::line::Service;
 use crate::body::Body;
 use crate::config::{Upstream, client_tls};
 
 /// Opens a connection, with TLS where the resource has it.
-pub type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+pub type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<Line>, BoxError>;
 
 /// How often an HTTP/2 connection is asked whether it lives, at rest too.
 const PING: Duration = Duration::from_secs(10);
@@ -25,28 +28,22 @@ const PING: Duration = Duration::from_secs(10);
 /// How long it may take to answer that.
 const PONG: Duration = Duration::from_secs(5);
 
-/// A client with a pool of its own for one resource, or for who gives out its tokens; `secure` where it speaks TLS.
+/// How long what was sent may stay without the other side's word that it came (TCP), and how long a connection may rest until it is
+/// asked for one. A peer that is gone without having said so is found out by that.
+const UNHEARD: Duration = Duration::from_secs(15);
+
+/// A way to a resource's connections, or to those of who gives out its tokens; `secure` where it speaks TLS.
 ///
 /// # Errors
 /// Where there is no root certificate to trust: every call would fail, and later.
-pub fn client(upstream: &Upstream, secure: bool) -> Result<Client<Connector, Body>, String> {
-    let connector = connector(upstream, secure)?;
-    let mut builder = Client::builder(TokioExecutor::new());
-    // Without the timer, connections whose rest is over are not used any more but never closed either.
-    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(upstream.idle_timeout);
-    builder
-        .timer(TokioTimer::new())
-        .http2_keep_alive_interval(PING)
-        .http2_keep_alive_timeout(PONG)
-        .http2_keep_alive_while_idle(true);
-    Ok(builder.build(connector))
-}
-
-fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String> {
+pub fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
+    http.set_keepalive(Some(UNHEARD));
+    http.set_tcp_user_timeout(Some(UNHEARD));
     // The address says https, which this part of the connector would refuse.
     http.enforce_http(false);
+    let http = http.map_response(Line::from);
     let tls = HttpsConnectorBuilder::new()
         .with_tls_config(tls(upstream, secure)?)
         .https_or_http()
@@ -62,6 +59,22 @@ fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String> {
         let mut https = https.clone();
         async move { timeout(limit, https.call(uri)).await? }
     })))
+}
+
+/// A client with a pool of its own, in which connections may rest for so long; for no time, each request has a connection of its own.
+pub fn client(connector: Connector, rest: Duration) -> Client<Connector, Body> {
+    let mut builder = Client::builder(TokioExecutor::new());
+    // Without the timer, connections whose rest is over are not used any more but never closed either.
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(rest);
+    if rest.is_zero() {
+        builder.pool_max_idle_per_host(0);
+    }
+    builder
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PONG)
+        .http2_keep_alive_while_idle(true);
+    builder.build(connector)
 }
 
 fn tls(upstream: &Upstream, secure: bool) -> Result<ClientConfig, String> {

@@ -11,15 +11,18 @@ use super::Azure;
 use super::credential::Credential;
 use super::finding::{Finding, find};
 use super::keys::SlotName;
+use super::quota::heeded;
 use super::send::send;
 use crate::body::Body;
 use crate::call::{Ask, Head};
 use crate::headers::{CLIENT_REQUEST_ID, SUBSCRIPTION_KEY};
 use crate::metrics::label::Route;
 use crate::moment::Moment;
+use crate::quota::Kind;
 
 /// Looks after what a resource is shown: keys that nobody has tried for long are, and a token is fetched before it is needed.
 pub fn tend(azure: &Arc<Azure>) {
+    azure.renew();
     match &azure.credential {
         Credential::Keys(keys) => {
             for due in keys.due() {
@@ -32,19 +35,21 @@ pub fn tend(azure: &Arc<Azure>) {
 
 async fn probe(azure: Arc<Azure>, (id, slot, key): (u64, SlotName, HeaderValue)) {
     // It counts against the resource's quota like any other call.
-    azure.share.turn().await;
+    azure.share.turn(Kind::Call, "").await;
     let mut headers = HeaderMap::new();
     if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
         headers.insert(CLIENT_REQUEST_ID, id);
     }
     let path = format!("/face/v1.2/detectLiveness-sessions/{}", Uuid::new_v4());
-    let mut ask =
-        Ask::new(Head { label: Route::Probe, method: Method::GET, path, headers }, Body::Empty);
+    let (app, label) = (Arc::default(), Route::Probe);
+    let mut ask = Ask::new(Head { app, label, method: Method::GET, path, headers }, Body::Empty);
     ask.authority = Some((SUBSCRIPTION_KEY, key));
     let sent = Moment::now();
     let exchange = async {
         let answer = send(Arc::clone(&azure), ask).await.ok()?;
-        Some(find(answer, &azure.metrics).await.0)
+        let (finding, answer) = find(answer, &azure.metrics).await;
+        heeded(&azure, answer).await;
+        Some(finding)
     };
     let finding = timeout(azure.timeout, exchange).await.ok().flatten();
     if let Credential::Keys(keys) = &azure.credential {

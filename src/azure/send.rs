@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use http::uri::{PathAndQuery, Uri};
-use http::{Request, Response, Version};
+use http::{Extensions, Request, Response, Version};
 use hyper_util::client::legacy;
 use tokio::time::error::Elapsed;
 
 use super::Azure;
+use super::connect::Service;
 use crate::body::{Body, BodyError, Source};
 use crate::call::Ask;
 use crate::error::{Defect, Error, Unreachable};
@@ -21,11 +22,13 @@ use crate::trace::{Kind, Span};
 /// # Errors
 /// Where no head came: see [`Error::upstream_kind`].
 pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error> {
-    azure.share.spend();
     let mut attempt = azure.metrics.begin(ask.head.label);
+    let afresh = ask.afresh;
     let mut request = request(&azure, ask).ok_or(Error::Internal)?;
     attempt.span = span(&azure, &mut request);
-    match waiting(azure.client.request(request)).await {
+    let sent =
+        if afresh { azure.afresh.request(request) } else { azure.client.load().request(request) };
+    match waiting(sent).await {
         Ok(answer) if !(200..600).contains(&answer.status().as_u16()) => {
             // An interim status at the end, or one that no class has: RFC 9110 §15.
             let error = Error::UpstreamInvalidResponse(Defect::NotHttp);
@@ -36,6 +39,9 @@ pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error
             // RFC 9112 §2.3: towards the app the gateway speaks its own version.
             *answer.version_mut() = Version::default();
             attempt.head(answer.status());
+            if let Some(service) = answer.extensions().get::<Service>() {
+                service.done();
+            }
             Ok(answer.map(|body| Source::azure(body, attempt)))
         }
         Err(error) => {
@@ -83,8 +89,16 @@ fn cause(error: &legacy::Error) -> Error {
     }
     match chain().find_map(|error| error.downcast_ref::<hyper::Error>()) {
         Some(error) if error.is_parse() => Error::UpstreamInvalidResponse(Defect::NotHttp),
+        _ if has_served(error) => Error::Unreachable(Unreachable::Stale),
         _ => Error::Unreachable(Unreachable::Reset),
     }
+}
+
+/// Whether the connection that broke had served before.
+fn has_served(error: &legacy::Error) -> bool {
+    let mut extras = Extensions::new();
+    error.connect_info().iter().for_each(|connected| connected.get_extras(&mut extras));
+    extras.get::<Service>().is_some_and(Service::is_done)
 }
 
 /// At which step the connection could not be made.

@@ -116,6 +116,7 @@ impl Default for Server {
             max_headers: 100,
             max_body: 8 << 20,
             max_connections: 10_000,
+            max_requests: 10_000,
             max_streams: 100,
             stream_timeout: Duration::from_secs(60),
         }
@@ -142,6 +143,7 @@ fn server_of(table: Table<'_>) -> Server {
         max_headers: number("max_headers", 10..=1000, usual.max_headers),
         max_body: size(&table, "max_body", 1 << 10..=1 << 30, usual.max_body),
         max_connections: number("max_connections", 1..=1_000_000, usual.max_connections),
+        max_requests: number("max_requests", 1..=1_000_000, usual.max_requests),
         max_streams: number("max_streams", 1..=10_000, usual.max_streams as usize) as u32,
         stream_timeout: time(&table, "stream_timeout", 1..=3600, usual.stream_timeout),
     };

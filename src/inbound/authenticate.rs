@@ -1,4 +1,4 @@
-//! Knows the app by its token, and lets it do what it was granted.
+//! Knows the app by its token, and lets it do what it was granted, as much as it was granted.
 //!
 //! Below it there is what was [`Admitted`]: an app that may ask, a target that can be asked, and only such headers as may
 //! reach Azure. The token ends here.
@@ -17,6 +17,7 @@ use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Exchange;
+use super::limit::{Allowance, Places};
 use crate::call::{Admitted, Call, Meaning, Registration, Reply};
 use crate::config::App;
 use crate::error::Error;
@@ -39,20 +40,22 @@ struct Holder {
     caller: Caller,
 }
 
-/// An app, and the answers to it.
+/// An app, what it may use, and the answers to it.
 #[derive(Debug, Clone)]
 struct Caller {
     app: Arc<App>,
+    allowance: Arc<Allowance>,
     answers: Arc<Counters<Class>>,
 }
 
 impl Apps {
-    /// Sorts apps by their tokens.
-    pub fn new(apps: &[App], metrics: &Metrics) -> Self {
+    /// Sorts apps by their tokens. Together they have these places.
+    pub fn new(apps: &[App], places: &Arc<Places>, metrics: &Metrics) -> Self {
         let mut by_hash = Self::default();
         for app in apps.iter().cloned().map(Arc::new) {
             let answers = Counters::of(&metrics.app_requests_total, &[app.name.as_str()]);
-            let caller = Caller { app, answers: Arc::new(answers) };
+            let allowance = Arc::new(Allowance::new(&app, places));
+            let caller = Caller { app, allowance, answers: Arc::new(answers) };
             for hash in &caller.app.tokens {
                 let holder = Holder { hash: *hash, caller: caller.clone() };
                 by_hash.0.entry(start_of(hash)).or_default().push(holder);
@@ -114,8 +117,10 @@ where
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         let known = self.known(exchange.request.headers());
-        let (answers, call) = match known {
-            Ok(Caller { app, answers }) => (answers, open(app, exchange)),
+        let (answers, entered, call) = match known {
+            Ok(Caller { app, allowance, answers }) => {
+                (answers, allowance.enter(), open(app, exchange))
+            }
             Err((showing, result, error)) => {
                 self.metrics.app_auth_total.at((showing, result)).inc();
                 return ready(Err(error)).boxed();
@@ -124,10 +129,10 @@ where
         let forbidden = matches!(call, Err(Error::Forbidden(_)));
         let result = if forbidden { Known::Route } else { Known::Ok };
         self.metrics.app_auth_total.at((Showing::Token, result)).inc();
-        let answer = call.map(|call| self.inner.call(call));
+        let answer = entered.and_then(|entered| Ok((self.inner.call(call?), entered)));
         async move {
             let answer = match answer {
-                Ok(answer) => answer.await,
+                Ok((answer, _entered)) => answer.await,
                 Err(error) => Err(error),
             };
             let status = answer.as_ref().map_or_else(Error::status, |reply| reply.answer.status());
@@ -163,7 +168,7 @@ fn open(app: Arc<App>, exchange: Exchange) -> Result<Admitted, Error> {
         Meaning::Face(target) => {
             let wishes = Wishes::read(&parts.headers, &app);
             let heard = Heard::new(parts.headers, parts.version);
-            Admitted::Call(Call { app, target, wishes, heard, by_app: true, body })
+            Admitted::Call(Call { app, target, wishes, heard, by_app: true, turn: None, body })
         }
     })
 }
@@ -219,7 +224,8 @@ mod tests {
             Ok(Reply { answer: answer.unwrap(), cache: Cache::None })
         });
         let metrics = Arc::new(Metrics::new().unwrap());
-        let row = authenticate(Arc::new(Apps::new(&[app], &metrics)), metrics);
+        let places = Arc::new(Places::new(1));
+        let row = authenticate(Arc::new(Apps::new(&[app], &places, &metrics)), metrics);
         let meaning = target.map(Meaning::Face);
         let exchange = Exchange { request: request.body(Body::Empty).unwrap(), meaning };
         let answer = row.layer(inner).oneshot(exchange).await?.answer;

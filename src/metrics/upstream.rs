@@ -12,6 +12,7 @@ use super::series::{Counters, Histograms};
 use super::{Metrics, start};
 use crate::circuit::Circuit;
 use crate::error::Error;
+use crate::quota::HeldBack;
 use crate::share::Share;
 use crate::trace::Span;
 
@@ -53,7 +54,9 @@ pub struct UpstreamMetrics {
 impl UpstreamMetrics {
     /// Of the resource of this name.
     pub fn new(name: &str, metrics: &Arc<Metrics>) -> Self {
-        start(&metrics.upstream_throttled_total, &[name, "azure_429"]);
+        for source in ["azure_429", "local_budget", "backoff"] {
+            start(&metrics.upstream_throttled_total, &[name, source]);
+        }
         for kind in Error::UPSTREAM_KINDS {
             start(&metrics.upstream_errors_total, &[name, kind]);
         }
@@ -112,9 +115,15 @@ impl UpstreamMetrics {
         self.metrics.upstream_errors_total.with_label_values(&[self.name.as_str(), kind]).inc();
     }
 
-    /// A request was sent once more.
-    pub fn retried(&self, reason: &'static str, good: bool) {
-        let labels = [self.name.as_str(), reason, if good { "ok" } else { "failed" }];
+    /// A request was held back.
+    pub fn held_back(&self, held: HeldBack) {
+        let labels = [self.name.as_str(), held.source()];
+        self.metrics.upstream_throttled_total.with_label_values(&labels).inc();
+    }
+
+    /// A request was sent once more, or was not for want of budget.
+    pub fn retried(&self, reason: &'static str, outcome: &'static str) {
+        let labels = [self.name.as_str(), reason, outcome];
         self.metrics.upstream_retries_total.with_label_values(&labels).inc();
     }
 

@@ -98,7 +98,7 @@ fn a_bad_configuration_is_told_with_file_line_and_column() {
         (
             6,
             3,
-            "unknown key 'timeuot'; known here: name, endpoint, tier, ca_file, keys, entra, probe, connect_timeout, timeout, idle_timeout, max_answer, http2",
+            "unknown key 'timeuot'; known here: name, endpoint, tier, poll_share, ca_file, keys, entra, probe, connect_timeout, timeout, idle_timeout, max_answer, http2",
         ),
         (
             10,

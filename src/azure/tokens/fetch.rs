@@ -79,7 +79,8 @@ impl Fetcher {
                 endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme_str() == Some("https"))
             }
         };
-        Ok(Self { entra: entra.clone(), client: connect::client(upstream, secure)? })
+        let client = connect::client(connect::connector(upstream, secure)?, upstream.idle_timeout);
+        Ok(Self { entra: entra.clone(), client })
     }
 
     /// Fetches one.

@@ -71,12 +71,26 @@ fn app(
     let digest =
         table.get("digest").map_or_else(|| Some(Mode::default()), |value| value.word(&MODES));
     let enrich = table.get("enrich").and_then(|value| value.boolean()).unwrap_or(true);
+    let most = |key| table.get(key).and_then(|value| value.integer(1..=1_000_000));
+    let max_requests = most("max_requests").and_then(|most| usize::try_from(most).ok());
+    let per_second = most("per_second").map(|rate| rate as f64);
     table.close();
     let (name, tokens, upstream, routes) = (name?, tokens?, upstream?, routes?);
     if tokens.iter().any(|token| const_hex::encode(token) == NOBODYS) {
         warnings.push(format!("nobody can call as '{name}': its token_sha256 is the sample's"));
     }
-    Some(App { name, tokens, upstream, routes, allow_no_cache, digest: digest?, enrich })
+    let digest = digest?;
+    Some(App {
+        name,
+        tokens,
+        upstream,
+        routes,
+        allow_no_cache,
+        digest,
+        enrich,
+        max_requests,
+        per_second,
+    })
 }
 
 fn tokens(value: &Value<'_>, taken: &mut Vec<[u8; 32]>) -> Option<Vec<[u8; 32]>> {

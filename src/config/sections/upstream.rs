@@ -32,6 +32,7 @@ fn upstream(table: Table<'_>, files: &Files, taken: &mut Vec<String>) -> Option<
     let endpoint =
         table.require("endpoint").and_then(|value| value.parsed(ENDPOINT_RULE, endpoint));
     let tier = table.get("tier").map_or(Some(Some(10.0)), |value| tier(&value));
+    let poll_share = table.get("poll_share").and_then(|value| value.share()).unwrap_or(0.5);
     let roots = table.get("ca_file").map_or(Some(Vec::new()), |value| roots(&value, files));
     let credential = credential(&table, files);
     let probe = time(&table, "probe", 0..=86_400, seconds(60));
@@ -52,6 +53,7 @@ fn upstream(table: Table<'_>, files: &Files, taken: &mut Vec<String>) -> Option<
         scheme,
         authority,
         tier,
+        poll_share,
         roots,
         credential,
         probe,
