@@ -169,7 +169,7 @@ fn azures_own_errors_are_told_by_their_codes() {
             "b",
             429,
             "",
-            r#"{"error":{"statusCode":429,"message":"Try again in 26 seconds."}}"#,
+            r#"{"error":{"statusCode":429,"message":"Rate limit is exceeded."}}"#,
             "429",
         ),
         (
