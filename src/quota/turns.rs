@@ -192,7 +192,7 @@ mod tests {
         (name.to_owned(), false)
     }
 
-    const SECOND: Duration = Duration::from_secs(1);
+    const WINDOW: Duration = Duration::from_millis(1050);
 
     fn served(waiting: &mut [oneshot::Receiver<Turn>]) -> usize {
         waiting.iter_mut().map(|turn| usize::from(turn.try_recv().is_ok())).sum()
@@ -206,9 +206,9 @@ mod tests {
         assert_eq!((polls, calls), (5, 5));
         let mut polls: Vec<_> = (0..9).map(|_| turns.queue(Kind::Poll, who("a"))).collect();
         let mut calls: Vec<_> = (0..9).map(|_| turns.queue(Kind::Call, who("a"))).collect();
-        assert_eq!(turns.serve(), Some(SECOND));
-        advance(SECOND).await;
-        assert_eq!(turns.serve(), Some(SECOND));
+        assert_eq!(turns.serve(), Some(WINDOW));
+        advance(WINDOW).await;
+        assert_eq!(turns.serve(), Some(WINDOW));
         assert_eq!((served(&mut polls), served(&mut calls)), (5, 5));
         assert_eq!(turns.left(), Some((0.0, 10.0)));
         assert!(turns.take(Kind::Call).is_none());
@@ -220,10 +220,10 @@ mod tests {
         while turns.take(Kind::Poll).is_some() {}
         let mut greedy: Vec<_> = (0..100).map(|_| turns.queue(Kind::Poll, who("greedy"))).collect();
         // Five others of the greedy one's may come before it, and so long does that take.
-        assert_eq!(turns.outlook(Kind::Poll, &who("greedy")), 21 * SECOND);
-        assert_eq!(turns.outlook(Kind::Poll, &who("modest")), SECOND + SECOND / 5);
+        assert_eq!(turns.outlook(Kind::Poll, &who("greedy")), 21 * WINDOW);
+        assert_eq!(turns.outlook(Kind::Poll, &who("modest")), WINDOW + WINDOW / 5);
         let mut modest: Vec<_> = (0..3).map(|_| turns.queue(Kind::Poll, who("modest"))).collect();
-        advance(SECOND).await;
+        advance(WINDOW).await;
         assert!(turns.serve().is_some());
         assert_eq!((served(&mut greedy), served(&mut modest)), (3, 2));
     }
@@ -235,11 +235,11 @@ mod tests {
         let left: Vec<_> = (0..50).map(|_| turns.queue(Kind::Poll, who("a"))).collect();
         drop(left);
         let mut last = turns.queue(Kind::Poll, who("a"));
-        assert_eq!(turns.outlook(Kind::Poll, &who("a")), SECOND + SECOND / 5);
+        assert_eq!(turns.outlook(Kind::Poll, &who("a")), WINDOW + WINDOW / 5);
         let mut held = turns.queue(Kind::Poll, ("a".to_owned(), true));
         turns.clear();
         assert_eq!(last.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
-        advance(SECOND).await;
+        advance(WINDOW).await;
         assert_eq!(turns.serve(), None);
         assert!(held.try_recv().is_ok());
         assert_eq!(turns.left(), Some((9.0, 10.0)));

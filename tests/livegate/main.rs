@@ -25,6 +25,7 @@ mod malformed;
 mod memory;
 mod metrics;
 mod patience;
+mod quota;
 mod relay;
 mod reload;
 mod sdk;

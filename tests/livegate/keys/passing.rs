@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::face::{Face, JSON};
+use super::face::JSON;
 use super::stage::{AUDIT, IMAGE, LIST, SESSION, SESSIONS, Stage};
 use crate::support::gateway::AZURE_KEY;
 use crate::support::http::Request;

@@ -25,6 +25,7 @@ pub(crate) struct Builder {
     scratch: Scratch,
     certs: Certs,
     endpoint: String,
+    tier: String,
     upstream: String,
     keyless: bool,
     authority: Option<String>,
@@ -56,6 +57,7 @@ impl Builder {
             scratch,
             certs,
             endpoint: endpoint.to_owned(),
+            tier: "\"unlimited\"".to_owned(),
             upstream: String::new(),
             keyless: false,
             authority: None,
@@ -70,6 +72,11 @@ impl Builder {
     /// With this authority trusted for the endpoint, beside the system's.
     pub(crate) fn trusting(self, certs: &Certs) -> Self {
         self.upstream(&format!("ca_file = {:?}\n", certs.authority))
+    }
+
+    /// With this tier, as TOML has it. Without, nothing is held back, since few tests ask about that.
+    pub(crate) fn tier(self, tier: &str) -> Self {
+        Self { tier: tier.to_owned(), ..self }
     }
 
     /// With further lines about the endpoint, such as `timeout = "1s"`.
@@ -174,8 +181,8 @@ impl Builder {
         let authority = self.authority.clone().unwrap_or_else(usual);
         format!(
             "[[listen]]\naddress = \"127.0.0.1:0\"\n{tls}[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [[upstreams]]\nname = \"emulated\"\nendpoint = {:?}\ntier = \"unlimited\"\n{}{}{}[cache]\n{}{}",
-            self.endpoint, self.upstream, authority, self.apps, self.cache, self.more
+             [[upstreams]]\nname = \"emulated\"\nendpoint = {:?}\ntier = {}\n{}{}{}[cache]\n{}{}",
+            self.endpoint, self.tier, self.upstream, authority, self.apps, self.cache, self.more
         )
     }
 }
