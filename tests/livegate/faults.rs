@@ -1,5 +1,6 @@
 //! Whatever goes wrong behind the gateway, an app gets one clear answer: in time, and never half of one as a whole.
 
+mod again;
 mod circuit;
 mod hostile;
 mod stage;

@@ -24,6 +24,7 @@ mod lifecycle;
 mod malformed;
 mod memory;
 mod metrics;
+mod overload;
 mod patience;
 mod quota;
 mod relay;
