@@ -2,6 +2,7 @@
 
 mod activity;
 mod busy;
+mod head;
 mod refusal;
 mod stream;
 

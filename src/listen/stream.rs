@@ -1,7 +1,7 @@
-//! A connection's bytes, with four things added: what was read to see which HTTP is spoken is read
+//! A connection's bytes, with five things added: what was read to see which HTTP is spoken is read
 //! again; a client that takes nothing is not waited for without end; one that closes its side has a
 //! moment left to be answered in; and what the HTTP library answers to a request that it cannot read gets
-//! Azure's error shape.
+//! Azure's error shape; and what it can read but should not is made unreadable.
 
 use std::io;
 use std::pin::Pin;
@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
+use super::head::Head;
 use super::refusal;
 
 /// What a client sends first if it speaks HTTP/2 without having agreed on it (RFC 9113 §3.4).
@@ -33,6 +34,8 @@ pub(super) struct Stream<T> {
     unwritten: Bytes,
     /// Whether HTTP/2 is spoken.
     http2: bool,
+    /// The head that is being read, in HTTP/1.1.
+    head: Head,
     activity: Arc<Activity>,
     /// Longest wait for the other side to take something.
     limit: Duration,
@@ -54,7 +57,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         let http2 = read.starts_with(PREFACE);
         let (unread, unwritten) = (Bytes::from(read), Bytes::new());
         let (activity, waiting, leaving) = (Arc::default(), None, None);
-        Ok(Self { inner, unread, unwritten, http2, activity, limit, waiting, leaving })
+        let head = Head::default();
+        Ok(Self { inner, unread, unwritten, http2, head, activity, limit, waiting, leaving })
     }
 
     /// Whether what was read is the beginning of HTTP/2.
@@ -101,8 +105,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        // Where nothing is under way, what comes is a request.
+        if !self.http2 && self.activity.quiet() {
+            self.head.begins();
+        }
         if self.unread.is_empty() {
-            let before = buf.filled().len();
             ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
             let closed = buf.filled().len() == before && !self.http2;
             if closed && self.activity.is_answering() {
@@ -113,10 +121,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
                 let leaving = self.leaving.get_or_insert_with(|| Box::pin(sleep(GRACE)));
                 ready!(leaving.as_mut().poll(cx));
             }
-            return Poll::Ready(Ok(()));
+        } else {
+            let count = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(count));
         }
-        let count = self.unread.len().min(buf.remaining());
-        buf.put_slice(&self.unread.split_to(count));
+        self.head.look(buf.filled_mut().get_mut(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
