@@ -15,6 +15,8 @@ fuzz_target!(|body: &[u8]| {
         let (facts, passed) = read(family, body.clone());
         let (decision, evidence) = (facts.decision().to_string(), facts.evidence());
         assert!(HeaderValue::try_from(&decision).is_ok());
+        // RFC 9651: what is told is a structured field.
+        assert!(sfv::Parser::new(&decision).parse::<sfv::Item>().is_ok(), "{decision}");
         assert_eq!(decision == "pending", evidence == Evidence::Pending);
         assert!(passed == body || facts.standing.is_final());
         let verdict = evidence.judge(Given::Nothing);
