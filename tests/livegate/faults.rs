@@ -3,6 +3,7 @@
 mod again;
 mod circuit;
 mod hostile;
+mod process;
 mod stage;
 
 use std::net::TcpListener;

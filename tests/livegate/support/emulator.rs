@@ -15,14 +15,19 @@ pub(crate) const SECOND_KEY: &str = "azure-key-two-99887766554433221100";
 /// A running emulator; killed when dropped.
 pub(crate) struct Emulator {
     pub(crate) address: SocketAddr,
-    _process: Process,
+    pub(crate) process: Process,
     _scratch: Scratch,
 }
 
 impl Emulator {
     pub(crate) fn start() -> Self {
+        Self::start_at("127.0.0.1:0")
+    }
+
+    /// At this address.
+    pub(crate) fn start_at(address: &str) -> Self {
         let scratch = Scratch::new();
-        let args = ["emulate", "--listen", "127.0.0.1:0", "--key", AZURE_KEY, "--key", SECOND_KEY];
+        let args = ["emulate", "--listen", address, "--key", AZURE_KEY, "--key", SECOND_KEY];
         let mut process = Process::livegate(&scratch, "emulator", args);
         let address = process.until("line with a URL", |process| {
             let printed = process.stdout();
@@ -31,7 +36,7 @@ impl Emulator {
             let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'));
             rest.get(..end.unwrap_or(rest.len()))?.parse().ok()
         });
-        Self { address, _process: process, _scratch: scratch }
+        Self { address, process, _scratch: scratch }
     }
 
     pub(crate) fn url(&self) -> String {

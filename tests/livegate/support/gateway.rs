@@ -34,6 +34,7 @@ pub(crate) struct Builder {
     cache: String,
     more: String,
     log: Option<String>,
+    through: String,
 }
 
 /// A running gateway; killed when dropped.
@@ -66,6 +67,7 @@ impl Builder {
             cache: "max_bytes = \"0B\"\nrunning_ttl = \"0s\"\n".to_owned(),
             more: String::new(),
             log: None,
+            through: "env".to_owned(),
         }
     }
 
@@ -102,6 +104,11 @@ impl Builder {
     pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         self.scratch.write(name, content);
         self
+    }
+
+    /// Where a file in that folder is.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.scratch.path(name)
     }
 
     /// With a second listener that speaks TLS as `localhost`.
@@ -144,6 +151,11 @@ impl Builder {
         Self { log: Some(log.to_owned()), ..self }
     }
 
+    /// Started through a command that becomes it in the end, such as `prlimit --nofile=64`.
+    pub(crate) fn through(self, command: &str) -> Self {
+        Self { through: command.to_owned(), ..self }
+    }
+
     /// Writes the configuration, starts the gateway and waits until it is ready, or cannot be.
     pub(crate) fn start(self) -> Gateway {
         let config = self.scratch.write("livegate.toml", self.config());
@@ -151,7 +163,8 @@ impl Builder {
             self.scratch.write("azure.key", AZURE_KEY);
         }
         let args = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let mut process = Process::logging(&self.scratch, "gateway", args, self.log.as_deref());
+        let (scratch, log) = (&self.scratch, self.log.as_deref());
+        let mut process = Process::through(&self.through, scratch, "gateway", args, log);
         let public = listening(&mut process, "public", false);
         let secure = self.tls.then(|| listening(&mut process, "public", true));
         let admin = listening(&mut process, "admin", false);

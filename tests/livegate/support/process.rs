@@ -22,11 +22,12 @@ impl Process {
         name: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Self {
-        Self::logging(scratch, name, args, None)
+        Self::through("env", scratch, name, args, None)
     }
 
-    /// The same with this value of `RUST_LOG`.
-    pub(crate) fn logging<A: AsRef<OsStr>>(
+    /// The same through a command that becomes it in the end, as `prlimit --nofile=64` does, and with this value of `RUST_LOG`.
+    pub(crate) fn through<A: AsRef<OsStr>>(
+        command: &str,
         scratch: &Scratch,
         name: &str,
         args: impl IntoIterator<Item = A>,
@@ -34,7 +35,10 @@ impl Process {
     ) -> Self {
         let stdout = scratch.path(format!("{name}.out"));
         let stderr = scratch.path(format!("{name}.err"));
-        let child = Command::new(env!("CARGO_BIN_EXE_livegate"))
+        let mut words = command.split_whitespace();
+        let child = Command::new(words.next().unwrap())
+            .args(words)
+            .arg(env!("CARGO_BIN_EXE_livegate"))
             .args(args)
             .env_remove("RUST_LOG")
             .envs(log.map(|log| ("RUST_LOG", log)))
