@@ -13,6 +13,7 @@ use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service;
+use tokio::runtime::Handle;
 
 use crate::body::Body;
 use crate::liveness::SessionId;
@@ -101,6 +102,8 @@ fn known(path: &str) -> bool {
 
 fn metrics(state: &State) -> Response<Body> {
     state.lasting.sweep();
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    state.metrics.runtime_tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
     for azure in &state.live().upstreams {
         azure.metrics.tell(&azure.share);
     }

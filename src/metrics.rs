@@ -123,7 +123,7 @@ metrics! {
     upstream_errors_total: IntCounterVec["upstream", "kind"];
     /// Errors that Azure answered with, by their code, or by their status where they have none.
     upstream_service_errors_total: IntCounterVec["upstream", "error_code"];
-    /// Times that a request was held up or refused for want of quota, by who did it.
+    /// Times that a request was refused for want of quota, by who did it.
     upstream_throttled_total: IntCounterVec["upstream", "source"];
     /// Calls that the resource still allows at this moment, where its limit is configured.
     upstream_quota_tokens: IntGaugeVec["upstream"];
@@ -215,6 +215,8 @@ metrics! {
     trace_spans_lost_total: IntCounter;
     /// Times that the gateway itself was wrong and a request was answered with 500 for it.
     panics_total: IntCounter;
+    /// Tasks of the runtime that are alive: connections, questions on their way, and a few that always are.
+    runtime_tasks: IntGauge;
     /// Always 1; the labels tell what runs.
     build_info: IntGaugeVec["version", "revision", "rustc"];
 }

@@ -1,7 +1,10 @@
 //! Towards Azure the protocol is agreed on by ALPN: HTTP/2 where the other side has it.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -13,16 +16,19 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::certs::Certs;
 use crate::support::gateway::{ALL_ROUTES, AZURE_KEY, Builder, TOKEN};
+use crate::support::http::Request;
 use crate::support::scratch::Scratch;
 
 const SESSION: &str = "/face/v1.2/detectLiveness-sessions/abc";
 
-/// An upstream that speaks HTTP/2 and nothing else, over TLS, and tells what it was sent.
-fn upstream(runtime: &Runtime, certs: &Certs) -> SocketAddr {
+/// An upstream that speaks HTTP/2 and nothing else, over TLS, and tells what it was sent. With `once`, a connection takes one request
+/// and says goodbye (GOAWAY).
+fn upstream(runtime: &Runtime, certs: &Certs, once: bool) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let chain = CertificateDer::pem_file_iter(&certs.server.cert).unwrap();
     let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
@@ -40,8 +46,19 @@ fn upstream(runtime: &Runtime, certs: &Certs) -> SocketAddr {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
+                let answered = Arc::new(Notify::new());
+                let told = Arc::clone(&answered);
+                let service = service_fn(move |request| {
+                    told.notify_one();
+                    tell(request)
+                });
                 let served = http2::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(stream), service_fn(tell));
+                    .serve_connection(TokioIo::new(stream), service);
+                let mut served = pin!(served);
+                tokio::select! {
+                    _ = served.as_mut() => return,
+                    () = answered.notified(), if once => served.as_mut().graceful_shutdown(),
+                }
                 drop(served.await);
             });
         }
@@ -49,9 +66,14 @@ fn upstream(runtime: &Runtime, certs: &Certs) -> SocketAddr {
     address
 }
 
-async fn tell(
-    request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, std::convert::Infallible> {
+/// How many streams were reset, of those that ask for that.
+static RESET: AtomicUsize = AtomicUsize::new(0);
+
+async fn tell(request: hyper::Request<Incoming>) -> io::Result<hyper::Response<Full<Bytes>>> {
+    // Every other one. An error of the service is a reset of the stream.
+    if request.uri().path().ends_with("/reset") && RESET.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+        return Err(io::ErrorKind::Other.into());
+    }
     let key = request.headers().get("ocp-apim-subscription-key");
     let told = format!("{:?} {} {}", request.version(), request.uri().path(), key.is_some());
     Ok(hyper::Response::new(Full::from(told)))
@@ -67,7 +89,7 @@ fn certified() -> (Scratch, Certs) {
 fn http2_is_spoken_where_the_other_side_wants_it() {
     let (_scratch, certs) = certified();
     let runtime = Runtime::new().unwrap();
-    let endpoint = format!("https://localhost:{}", upstream(&runtime, &certs).port());
+    let endpoint = format!("https://localhost:{}", upstream(&runtime, &certs, false).port());
     let gateway =
         Builder::new(&endpoint).trusting(&certs).app("onboarding", TOKEN, &ALL_ROUTES).start();
     let answer = gateway.get(SESSION);
@@ -80,10 +102,38 @@ fn an_authority_that_is_not_trusted_is_not_talked_to() {
     let (_scratch, certs) = certified();
     let (_other_scratch, other) = certified();
     let runtime = Runtime::new().unwrap();
-    let endpoint = format!("https://localhost:{}", upstream(&runtime, &certs).port());
+    let endpoint = format!("https://localhost:{}", upstream(&runtime, &certs, false).port());
     let gateway =
         Builder::new(&endpoint).trusting(&other).app("onboarding", TOKEN, &ALL_ROUTES).start();
     let answer = gateway.get(SESSION);
     assert_eq!((answer.status, answer.error_code()), (503, "UpstreamUnavailable".to_owned()));
     assert_eq!(answer.header("proxy-status"), Some("livegate; error=tls_certificate_error"));
+}
+
+#[test]
+fn a_goodbye_of_azures_is_noticed_by_nobody() {
+    let (_scratch, certs) = certified();
+    let runtime = Runtime::new().unwrap();
+    let endpoint = format!("https://localhost:{}", upstream(&runtime, &certs, true).port());
+    let gateway =
+        Builder::new(&endpoint).trusting(&certs).app("onboarding", TOKEN, &ALL_ROUTES).start();
+    for method in ["GET", "DELETE", "GET", "GET", "DELETE", "GET"] {
+        let answer = Request::new(method, SESSION).key(TOKEN).send(gateway.public);
+        assert_eq!(answer.status, 200, "{method}: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_stream_that_is_reset_is_tried_once_more() {
+    let (_scratch, certs) = certified();
+    let runtime = Runtime::new().unwrap();
+    let endpoint = format!("https://localhost:{}", upstream(&runtime, &certs, false).port());
+    let gateway =
+        Builder::new(&endpoint).trusting(&certs).app("onboarding", TOKEN, &ALL_ROUTES).start();
+    assert_eq!(gateway.get(SESSION).status, 200);
+    let path = "/face/v1.2/detectLiveness-sessions/reset";
+    assert_eq!(gateway.get(path).status, 200);
+    assert_eq!(RESET.load(Ordering::SeqCst), 2);
+    // The connection is none the worse for it.
+    assert_eq!(gateway.get(SESSION).status, 200);
 }

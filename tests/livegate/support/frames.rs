@@ -8,7 +8,10 @@ pub(crate) const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS_FRAME: u8 = 4;
+pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
 pub(crate) const END_STREAM: u8 = 1;
@@ -18,6 +21,12 @@ pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+}
+
+/// The same frame on another stream.
+pub(crate) fn at(stream: u32, mut frame: Vec<u8>) -> Vec<u8> {
+    frame[5..9].copy_from_slice(&stream.to_be_bytes());
+    frame
 }
 
 /// A field as it is, with its name: RFC 7541 §6.2.2.

@@ -157,7 +157,7 @@ impl Request {
         connection.read()
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         let mut line = |name: &str, value: &str| {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());

@@ -89,6 +89,18 @@ impl Process {
         assert!(sent.unwrap().success(), "kill -{name} {id}");
     }
 
+    /// How much memory it holds, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Waits until it ends by itself.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         wait::until(|| self.child.try_wait().unwrap())
