@@ -123,8 +123,8 @@ mod tests {
         let all = Arc::new(Places::new(3));
         let limited = Allowance::new(&app(None, Some(2.0)), &all);
         assert!(limited.enter().is_ok() && limited.enter().is_ok());
-        assert_eq!(limited.enter().unwrap_err(), Error::AppLimit(1));
-        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(limited.enter().unwrap_err(), Error::AppLimit(2));
+        tokio::time::advance(Duration::from_millis(1050)).await;
         assert!(limited.enter().is_ok());
     }
 }

@@ -71,7 +71,9 @@ static RESET: AtomicUsize = AtomicUsize::new(0);
 
 async fn tell(request: hyper::Request<Incoming>) -> io::Result<hyper::Response<Full<Bytes>>> {
     // Every other one. An error of the service is a reset of the stream.
-    if request.uri().path().ends_with("/reset") && RESET.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+    if request.uri().path().ends_with("/reset")
+        && RESET.fetch_add(1, Ordering::SeqCst).is_multiple_of(2)
+    {
         return Err(io::ErrorKind::Other.into());
     }
     let key = request.headers().get("ocp-apim-subscription-key");

@@ -203,7 +203,10 @@ fn the_sample_is_good_and_its_defaults_are_the_defaults() {
                     && !key.contains("client_auth")
                     && !key.contains("address")
                     && !key.contains("ca_file")
-                    && !key.contains("secondary") =>
+                    && !key.contains("secondary")
+                    // Without them there is no limit.
+                    && !key.starts_with("max_requests = 1000 ")
+                    && !key.starts_with("per_second = 100 ") =>
             {
                 key
             }

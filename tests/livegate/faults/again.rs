@@ -33,7 +33,9 @@ fn serve(stream: TcpStream, together: Option<Arc<Barrier>>, broken: &AtomicUsize
     if http::read_head(&mut stream).is_err() {
         return;
     }
-    together.iter().for_each(|barrier| drop(barrier.wait()));
+    if let Some(together) = together {
+        together.wait();
+    }
     stream.get_mut().write_all(&answer(204, &[], b"")).unwrap();
     if http::read_head(&mut stream).is_ok() {
         broken.fetch_add(1, Ordering::SeqCst);
