@@ -138,9 +138,9 @@ fn traffic(emulator: &Emulator, gateway: &Gateway, round: u32) {
             Request::get(&target).send(gateway.public);
         }
     }
-    for effect in
-        [json!({"status": {"status": 429}}), json!({"status": {"status": 500}}), json!("reset")]
-    {
+    // One that asks for no rest, so that what follows reaches it.
+    let throttled = json!({"status": {"status": 429, "message": "Slow down."}});
+    for effect in [throttled, json!({"status": {"status": 500}}), json!("reset")] {
         emulator.strike_once(&effect);
         gateway.get(&format!("{SESSIONS}/nobody"));
     }
