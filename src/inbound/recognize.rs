@@ -164,6 +164,11 @@ fn well_formed(request: &Request<Body>) -> Result<(), Error> {
     if host.is_some_and(|host| !is_host(host.as_bytes())) {
         return Err(Error::BadArgument("The Host field must be a host and a port."));
     }
+    let uri = request.uri();
+    let strange = |scheme: &str| !["http", "https"].contains(&scheme);
+    if uri.scheme_str().is_some_and(strange) || uri.authority().is_some_and(|of| !is_plain(of)) {
+        return Err(Error::BadArgument("The request's target is at nobody's address."));
+    }
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
     let chunked =
         codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
@@ -175,7 +180,15 @@ fn well_formed(request: &Request<Body>) -> Result<(), Error> {
 
 /// Nothing is a host too: RFC 9112 §3.2 has it sent for a target without one.
 fn is_host(value: &[u8]) -> bool {
-    value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
+    value.is_empty() || Authority::try_from(value).is_ok_and(|authority| is_plain(&authority))
+}
+
+/// A host and perhaps a port, and nobody's name and password: RFC 9110 §4.2.4 has those taken for a mistake.
+fn is_plain(authority: &Authority) -> bool {
+    let host = authority.host();
+    let port = authority.as_str().strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+    let port_fits = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    !authority.as_str().contains('@') && port_fits
 }
 
 fn route(method: &Method, resource: &Resource) -> Result<Route, Error> {

@@ -1,8 +1,8 @@
-//! Looks over a request's head for what the HTTP library takes and nobody should: a length beside chunks.
+//! Looks over a request's head for what the HTTP library takes and nobody should: a length beside chunks, or two lengths.
 //!
 //! RFC 9112 §6.3: a request with both ought to be handled as an error, for it may be somebody's try to have it read in two ways. The
-//! library drops the length without a word, so that no row of the stack can see it. Here one byte of such a head is spoilt, and
-//! the library refuses it.
+//! library drops the length without a word, and one of two that are the same (RFC 9110 §8.6 allows to refuse those), so that no row of the stack can
+//! see it. Here one byte of such a head is spoilt, and the library refuses it.
 
 /// The longest name that matters.
 const LONGEST: usize = "transfer-encoding".len();
@@ -77,9 +77,11 @@ impl Head {
 
     fn is_twofold(&mut self) -> bool {
         let name = self.name.get(..self.length).unwrap_or_default();
-        self.has_length |= name.eq_ignore_ascii_case(b"content-length");
+        let is_length = name.eq_ignore_ascii_case(b"content-length");
+        let twice = self.has_length && is_length;
+        self.has_length |= is_length;
         self.has_coding |= name.eq_ignore_ascii_case(b"transfer-encoding");
-        self.has_length && self.has_coding
+        twice || (self.has_length && self.has_coding)
     }
 }
 
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn a_length_beside_chunks_is_spoilt_however_it_comes() {
         for first in ["", "\r\n", "\n\n"] {
-            for (one, other) in [(LENGTH, CHUNKS), (CHUNKS, LENGTH)] {
+            for (one, other) in [(LENGTH, CHUNKS), (CHUNKS, LENGTH), (LENGTH, LENGTH)] {
                 let whole = format!(
                     "{first}POST http://a:1/b HTTP/1.1\r\nHost: a\r\n{one}X: y\r\n{other}\r\n"
                 );
@@ -119,7 +121,6 @@ mod tests {
     fn all_else_is_left_as_it_came() {
         let line = "POST / HTTP/1.1\r\n";
         for text in [
-            format!("{line}{LENGTH}{LENGTH}\r\n"),
             format!("{line}{CHUNKS}{CHUNKS}\r\n"),
             format!("{line}{LENGTH}X-Transfer-Encoding: a\r\n\r\n"),
             format!("{line}{LENGTH}Transfer-Encodings: a\r\n\r\n"),

@@ -235,6 +235,16 @@ fn what_is_not_http() {
         ("a Host that is none", format!("{get}Host: a b/c\r\n{key}\r\n")),
         ("a path in Host", format!("{get}Host: a/face\r\n{key}\r\n")),
         ("a password in Host", format!("{get}Host: a:b@c\r\n{key}\r\n")),
+        ("a port in Host that is none", format!("{get}Host: a:99999\r\n{key}\r\n")),
+        (
+            "a password in the target",
+            format!("GET http://u:p@a{SESSION} HTTP/1.1\r\nHost: a\r\n{key}\r\n"),
+        ),
+        ("another scheme", format!("GET ftp://a{SESSION} HTTP/1.1\r\nHost: a\r\n{key}\r\n")),
+        (
+            "the same length twice",
+            format!("{get}Host: a\r\n{key}Content-Length: 0\r\nContent-Length: 0\r\n\r\n"),
+        ),
         ("no version", format!("GET {SESSION}\r\nHost: a\r\n{key}\r\n")),
         ("a version nobody has", format!("GET {SESSION} HTTP/3.7\r\nHost: a\r\n{key}\r\n")),
         ("white space before a colon", format!("{get}Host : a\r\n{key}\r\n")),
