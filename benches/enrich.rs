@@ -14,7 +14,7 @@ use livegate::body::Body;
 use livegate::call::{Call, Page, Target};
 use livegate::config::App;
 use livegate::error::Error;
-use livegate::headers::Heard;
+use livegate::headers::{Heard, Name};
 use livegate::liveness::{Resource, Route, audit};
 use livegate::metrics::Metrics;
 use livegate::wishes::Wishes;
@@ -66,7 +66,8 @@ impl Stage {
         let resource = Resource::parse(PATH).expect("a list");
         let target = Target { route: Route::Audit, resource, page: Page::default() };
         let app = Arc::new(App { enrich: enriched, ..App::default() });
-        let (wishes, heard) = (Wishes::default(), Heard::new(HeaderMap::new(), Version::HTTP_11));
+        let (wishes, heard) =
+            (Wishes::default(), Heard::new(HeaderMap::new(), Version::HTTP_11, Name::random()));
         let call = Call { app, target, wishes, heard, by_app: true, turn: None, body: Body::Empty };
         let rows = enrich(self.investigator.clone()).layer(azure);
         black_box(self.runtime.block_on(rows.oneshot(call)).expect("an answer"));

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::liveness::verdict::Verdict;
-use crate::trace::{Kind, Span, TRACEPARENT, TRACESTATE};
+use crate::trace::{Kind, Span, TRACEPARENT, TRACESTATE, is_collected};
 
 /// What every SDK of Azure's sends its key in.
 pub const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
@@ -172,50 +172,73 @@ pub fn lasting(name: &HeaderName) -> HeaderName {
     UNIQUE.iter().find(|known| *known == name).unwrap_or(name).clone()
 }
 
-/// Names a request where its app has not, and forgets a trace that is none.
-///
-/// Every log line and every call to Azure can be found by the name. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
-pub fn name(headers: &mut HeaderMap) {
-    let trace = headers.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
-    // RFC 9110 §7.6.1: what Connection names is for the gateway alone.
-    if trace.is_none() || is_named(headers, &TRACEPARENT) {
-        headers.remove(&TRACESTATE);
-        headers.remove(&TRACEPARENT);
-    }
-    let known = headers.get(&CLIENT_REQUEST_ID).or_else(|| headers.get(&MS_CLIENT_REQUEST_ID));
-    let id = known.cloned().unwrap_or_else(|| header_value(&Uuid::new_v4().to_string()));
-    if !headers.contains_key(&MS_CLIENT_REQUEST_ID) {
-        headers.insert(MS_CLIENT_REQUEST_ID, id.clone());
-    }
-    headers.insert(CLIENT_REQUEST_ID, id);
-}
-
 /// What an app's request said, without what showed who it is. Nothing of it can be read again but what may
 /// reach Azure, and that is sorted out only where Azure is asked.
 #[derive(Clone)]
 pub struct Heard {
     headers: HeaderMap,
     version: Version,
+    name: Name,
+}
+
+/// What a request is known by where its app has not named it, and its trace where it has none. Numbers are cheap and words are not, so that
+/// they are written only where somebody reads them.
+///
+/// Every log line and every call to Azure can be found by the name. Azure documents `client-request-id`, and its SDKs send `x-ms-client-request-id`.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    id: Uuid,
+    trace: Uuid,
+    parent: Uuid,
+}
+
+impl Name {
+    /// One that no other request has.
+    pub fn random() -> Self {
+        Self { id: Uuid::new_v4(), trace: Uuid::new_v4(), parent: Uuid::new_v4() }
+    }
+
+    /// The name that its app gave a request with these fields.
+    pub fn given(headers: &HeaderMap) -> Option<&HeaderValue> {
+        headers.get(&CLIENT_REQUEST_ID).or_else(|| headers.get(&MS_CLIENT_REQUEST_ID))
+    }
+
+    /// The name of one that has none.
+    pub fn written(&self) -> HeaderValue {
+        header_value(&self.id.to_string())
+    }
+
+    fn traceparent(&self) -> HeaderValue {
+        let (trace, parent) = (self.trace.simple(), self.parent.as_u64_pair().0);
+        header_value(&format!("00-{trace}-{parent:016x}-00"))
+    }
 }
 
 impl Heard {
-    /// Takes the fields of a request that came in this version of HTTP, and forgets its token.
-    pub fn new(mut headers: HeaderMap, version: Version) -> Self {
+    /// Takes the fields of a request that came in this version of HTTP and is known by this name, and forgets its token.
+    pub fn new(mut headers: HeaderMap, version: Version, name: Name) -> Self {
         headers.remove(SUBSCRIPTION_KEY);
         headers.remove(AUTHORIZATION);
-        Self { headers, version }
+        Self { headers, version, name }
     }
 
     /// The request's name, for the log.
-    pub fn request_id(&self) -> Option<HeaderValue> {
-        request_id(&self.headers)
+    pub fn request_id(&self) -> HeaderValue {
+        Name::given(&self.headers).cloned().unwrap_or_else(|| self.name.written())
     }
 
     /// Continues the trace that the app has begun, or begins one: a span, where somebody collects it.
     pub fn begin_trace(&mut self, name: &'static str) -> Option<Span> {
+        if !is_collected() {
+            return None;
+        }
+        if traceparent(&self.headers).is_none() {
+            self.headers.remove(&TRACESTATE);
+            self.headers.remove(&TRACEPARENT);
+        }
         let span = Span::begin(Kind::Server, name, &mut self.headers);
         if !self.headers.contains_key(TRACEPARENT) {
-            self.headers.insert(TRACEPARENT, new_traceparent());
+            self.headers.insert(TRACEPARENT, self.name.traceparent());
         }
         span
     }
@@ -226,13 +249,23 @@ impl Heard {
     }
 
     /// Its trace, as `traceparent` has it.
-    pub fn trace(&self) -> Option<HeaderValue> {
-        self.headers.get(&TRACEPARENT).cloned()
+    pub fn trace(&self) -> HeaderValue {
+        traceparent(&self.headers).cloned().unwrap_or_else(|| self.name.traceparent())
     }
 
     /// The fields that Azure is sent.
     pub fn towards_azure(&self) -> HeaderMap {
-        towards_azure(&self.headers, self.version)
+        let mut headers = towards_azure(&self.headers, self.version);
+        if traceparent(&self.headers).is_none() {
+            headers.remove(&TRACESTATE);
+        }
+        headers.insert(TRACEPARENT, self.trace());
+        let id = self.request_id();
+        if !headers.contains_key(&MS_CLIENT_REQUEST_ID) {
+            headers.insert(MS_CLIENT_REQUEST_ID, id.clone());
+        }
+        headers.insert(CLIENT_REQUEST_ID, id);
+        headers
     }
 
     /// The fields that Azure is sent for an answer that others are told too: who asked first must not decide what all get.
@@ -251,13 +284,11 @@ impl Heard {
 
     /// The same for a question of the gateway's own, with a name and a trace of its own.
     pub fn renamed(&self) -> Self {
-        let Self { mut headers, version } = self.clone();
+        let Self { mut headers, version, name: _ } = self.clone();
         for named in [CLIENT_REQUEST_ID, MS_CLIENT_REQUEST_ID, TRACEPARENT, TRACESTATE] {
             headers.remove(named);
         }
-        name(&mut headers);
-        headers.insert(TRACEPARENT, new_traceparent());
-        Self { headers, version }
+        Self { headers, version, name: Name::random() }
     }
 }
 
@@ -268,9 +299,10 @@ impl fmt::Debug for Heard {
     }
 }
 
-/// The name of a request, for the log.
-pub fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(&CLIENT_REQUEST_ID).cloned()
+/// The trace that an app has begun, if it is one. RFC 9110 §7.6.1: what Connection names is for the gateway alone.
+fn traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let trace = headers.get(&TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
+    trace.filter(|_| !is_named(headers, &TRACEPARENT))
 }
 
 /// The fields that Azure is sent for a request with these fields, which came in this version of HTTP.
@@ -286,7 +318,6 @@ fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
             headers.append(name, value.clone());
         }
     }
-    headers.extend(from.get(&TRACEPARENT).map(|trace| (TRACEPARENT, trace.clone())));
     headers.append(VIA, via(version));
     // Answers are read, so none should be compressed; RFC 9110 §12.5.3 says how to ask for that.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -337,11 +368,6 @@ fn is_traceparent(value: &[u8]) -> bool {
         }
         _ => false,
     }
-}
-
-fn new_traceparent() -> HeaderValue {
-    let (trace, parent) = (Uuid::new_v4().simple(), Uuid::new_v4().as_u64_pair().0);
-    header_value(&format!("00-{trace}-{parent:016x}-00"))
 }
 
 fn header_value(text: &str) -> HeaderValue {

@@ -13,6 +13,7 @@ use http::{Method, Request};
 use crate::body::Body;
 use crate::call::Meaning;
 use crate::error::Error;
+use crate::headers::Name;
 use crate::liveness::Route;
 use crate::metrics::label;
 
@@ -21,6 +22,7 @@ use crate::metrics::label;
 #[derive(Debug)]
 pub struct Exchange {
     request: Request<Body>,
+    name: Name,
     meaning: Result<Meaning, Error>,
 }
 

@@ -22,7 +22,7 @@ const PLACES: usize = 4096;
 const ROOM: usize = 32 << 20;
 
 /// Bytes of memory for long answers, until they are told.
-const ANSWERS: usize = 256 << 20;
+const ANSWERS: usize = 128 << 20;
 
 /// Longest rest that a resource can ask for at a time. After it, it may ask for another one.
 const LONGEST_REST: Duration = Duration::from_secs(60);

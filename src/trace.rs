@@ -27,6 +27,11 @@ pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
+/// Whether somebody collects spans.
+pub fn is_collected() -> bool {
+    TRACER.get().is_some()
+}
+
 /// Whose work a span is.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {

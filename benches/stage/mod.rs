@@ -12,7 +12,7 @@ use livegate::body::Body;
 use livegate::call::{Call, Page, Target};
 use livegate::config::{App, Cache};
 use livegate::error::Error;
-use livegate::headers::Heard;
+use livegate::headers::{Heard, Name};
 use livegate::liveness::{ApiVersion, Resource, Route};
 use livegate::share::Share;
 use livegate::wishes::Wishes;
@@ -65,7 +65,8 @@ pub(crate) async fn fill(memory: &Arc<Memory>, sessions: usize) {
         });
         let resource = Resource::parse(&path(number)).expect("a session");
         let target = Target { route: Route::Session, resource, page: Page::default() };
-        let (wishes, heard) = (Wishes::default(), Heard::new(HeaderMap::new(), Version::HTTP_11));
+        let (wishes, heard) =
+            (Wishes::default(), Heard::new(HeaderMap::new(), Version::HTTP_11, Name::random()));
         let call = Call {
             app: Arc::clone(&app),
             target,

@@ -18,7 +18,7 @@ use crate::body::Body;
 use crate::call::{Call, Page, Target};
 use crate::config::Cache;
 use crate::error::Error;
-use crate::headers::Heard;
+use crate::headers::{Heard, Name};
 use crate::liveness::{ApiVersion, Resource, Route};
 use crate::metrics::Metrics;
 use crate::share::Share;
@@ -105,6 +105,6 @@ impl Scene {
 pub(super) fn call(id: &str, wishes: Wishes) -> Call {
     let resource = Resource::parse(&format!("/face/v1.2/detectLiveness-sessions/{id}")).unwrap();
     let target = Target { route: Route::Session, resource, page: Page::default() };
-    let heard = Heard::new(HeaderMap::new(), Version::HTTP_11);
+    let heard = Heard::new(HeaderMap::new(), Version::HTTP_11, Name::random());
     Call { app: Arc::default(), target, wishes, heard, by_app: true, turn: None, body: Body::Empty }
 }

@@ -40,6 +40,9 @@ pub fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String>
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     http.set_keepalive(Some(UNHEARD));
+    http.set_keepalive_interval(Some(UNHEARD / 3));
+    http.set_keepalive_retries(Some(3));
+    #[cfg(target_os = "linux")]
     http.set_tcp_user_timeout(Some(UNHEARD));
     // The address says https, which this part of the connector would refuse.
     http.enforce_http(false);

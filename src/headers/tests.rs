@@ -9,9 +9,7 @@ fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 fn sent(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-    let mut from = map(fields);
-    name(&mut from);
-    let mut heard = Heard::new(from, Version::HTTP_11);
+    let mut heard = Heard::new(map(fields), Version::HTTP_11, Name::random());
     assert!(heard.begin_trace("session").is_none(), "nobody collects spans");
     heard.towards_azure()
 }

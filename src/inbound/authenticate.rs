@@ -167,7 +167,7 @@ fn open(app: Arc<App>, exchange: Exchange) -> Result<Admitted, Error> {
         }
         Meaning::Face(target) => {
             let wishes = Wishes::read(&parts.headers, &app);
-            let heard = Heard::new(parts.headers, parts.version);
+            let heard = Heard::new(parts.headers, parts.version, exchange.name);
             Admitted::Call(Call { app, target, wishes, heard, by_app: true, turn: None, body })
         }
     })
@@ -205,6 +205,7 @@ mod tests {
     use super::*;
     use crate::body::Body;
     use crate::call::{Page, Target};
+    use crate::headers::Name;
     use crate::liveness::{Resource, Route};
     use crate::metrics::label::Cache;
 
@@ -227,7 +228,8 @@ mod tests {
         let places = Arc::new(Places::new(1));
         let row = authenticate(Arc::new(Apps::new(&[app], &places, &metrics)), metrics);
         let meaning = target.map(Meaning::Face);
-        let exchange = Exchange { request: request.body(Body::Empty).unwrap(), meaning };
+        let (request, name) = (request.body(Body::Empty).unwrap(), Name::random());
+        let exchange = Exchange { request, name, meaning };
         let answer = row.layer(inner).oneshot(exchange).await?.answer;
         Ok(answer.headers()["app"].to_str().unwrap().to_owned())
     }

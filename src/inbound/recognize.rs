@@ -20,7 +20,7 @@ use super::Exchange;
 use crate::body::Body;
 use crate::call::{LONGEST_REGISTRATION, Meaning, Page, Target};
 use crate::error::Error;
-use crate::headers::name;
+use crate::headers::Name;
 use crate::liveness::resource::Kind;
 use crate::liveness::resource::SESSION_ID_RULE;
 use crate::liveness::{Family, NoSuchResource, Resource, Route, SessionId};
@@ -65,13 +65,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         // What reads hostile bytes is the last that may take its connection down.
         let read = catch_unwind(AssertUnwindSafe(|| meaning(&request, self.limits)));
         let meaning = read.unwrap_or(Err(Error::Internal));
-        name(request.headers_mut());
         let head = request.method() == Method::HEAD;
-        let answer = self.inner.call(Exchange { request, meaning });
+        let answer = self.inner.call(Exchange { request, name: Name::random(), meaning });
         if head {
             Either::Right(answer.map(without_content as WithoutContent))
         } else {

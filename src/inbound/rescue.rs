@@ -18,7 +18,7 @@ use super::Exchange;
 use crate::body::Body;
 use crate::call::Reply;
 use crate::error::Error;
-use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, request_id, verdict_value};
+use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, Name, verdict_value};
 use crate::metrics::Metrics;
 use crate::metrics::label::Cache;
 
@@ -55,7 +55,7 @@ where
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         let route = exchange.label();
         let forward = exchange.forward();
-        let id = request_id(exchange.request.headers());
+        let (name, given) = (exchange.name, Name::given(exchange.request.headers()).cloned());
         let metrics = Arc::clone(&self.metrics);
         let inner = self.inner.clone();
         Box::pin(async move {
@@ -73,8 +73,14 @@ where
             if error == Error::Internal {
                 metrics.panics_total.inc();
             }
-            if error.status().is_server_error() {
-                let id = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+            // What is refused because of what was told already would only fill the log: it is counted.
+            let refused = matches!(
+                error,
+                Error::Overloaded | Error::TooManyQuestions | Error::CircuitOpen(_)
+            );
+            if error.status().is_server_error() && !refused {
+                let id = given.unwrap_or_else(|| name.written());
+                let id = id.to_str().unwrap_or_default();
                 tracing::warn!(
                     client_request_id = id,
                     route = route.as_str(),
@@ -134,7 +140,11 @@ mod tests {
     use super::*;
 
     fn exchange() -> Exchange {
-        Exchange { request: Request::new(Body::Empty), meaning: Err(Error::NoSuchPath(None)) }
+        Exchange {
+            request: Request::new(Body::Empty),
+            name: Name::random(),
+            meaning: Err(Error::NoSuchPath(None)),
+        }
     }
 
     async fn told(

@@ -114,8 +114,8 @@ struct Line {
     version: &'static str,
     session: String,
     key: Option<Arc<str>>,
-    request_id: Option<HeaderValue>,
-    trace: Option<HeaderValue>,
+    request_id: HeaderValue,
+    trace: HeaderValue,
     told: Option<Outcome>,
 }
 
@@ -161,8 +161,8 @@ impl Drop for Line {
             cache = told.map(|told| told.cache.as_str()),
             decision = told.and_then(|told| text(told.decision.as_ref())),
             verdict = told.and_then(|told| text(told.verdict.as_ref())),
-            client_request_id = text(self.request_id.as_ref()).map(short),
-            trace_id = trace_id(self.trace.as_ref()),
+            client_request_id = text(Some(&self.request_id)).map(short),
+            trace_id = trace_id(&self.trace),
             "read"
         );
     }
@@ -178,6 +178,6 @@ fn short(name: &str) -> &str {
 }
 
 /// W3C Trace Context §3.2: the second part of a `traceparent`.
-fn trace_id(trace: Option<&HeaderValue>) -> Option<&str> {
-    text(trace)?.split('-').nth(1)
+fn trace_id(trace: &HeaderValue) -> Option<&str> {
+    text(Some(trace))?.split('-').nth(1)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::emulator::Emulator;
 use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
-use crate::support::http::{Connection, Request};
+use crate::support::http::{Answer, Connection, Request};
 use crate::support::wait;
 
 const SESSIONS: &str = "/face/v1.2/detectLiveness-sessions";
@@ -104,6 +104,7 @@ fn client(gateway: &Gateway, emulator: &Emulator, seed: u64, tally: &Tally) {
         }
         match connection.read() {
             Ok(answer) => {
+                is_ones_own(&request, &answer);
                 *tally.answers.lock().unwrap().entry(answer.status).or_default() += 1;
                 if answer.header("connection") == Some("close") {
                     connection = Connection::open(gateway.public);
@@ -116,6 +117,16 @@ fn client(gateway: &Gateway, emulator: &Emulator, seed: u64, tally: &Tally) {
                 connection = Connection::open(gateway.public);
             }
         }
+    }
+}
+
+/// Whatever else goes on, who asks for a session is told of no other.
+fn is_ones_own(request: &Request, answer: &Answer) {
+    let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if let (200, Some(id)) = (answer.status, told["sessionId"].as_str())
+        && request.method() == "GET"
+    {
+        assert!(request.target().ends_with(&format!("/{id}")), "{request:?} {answer:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 use livegate::config::App;
-use livegate::headers::{name, retry_after};
+use livegate::headers::{Heard, Name, retry_after};
 use livegate::wishes::Wishes;
 
 const NAMES: [&str; 9] = [
@@ -32,6 +32,9 @@ fuzz_target!(|input: &[u8]| {
     assert!(wishes.wait.is_none_or(|wait| (1..=60).contains(&wait.as_secs())));
     assert_eq!(wishes, Wishes::read(&headers, &App::default()));
     let _ = (wishes.has(b"\"a\""), retry_after(&headers, Timestamp::UNIX_EPOCH));
-    name(&mut headers);
-    assert!(headers.contains_key("client-request-id"));
+    let heard = Heard::new(headers, http::Version::HTTP_11, Name::random());
+    let to_azure = heard.towards_azure();
+    for name in ["client-request-id", "x-ms-client-request-id", "traceparent"] {
+        assert!(to_azure.contains_key(name), "{name}");
+    }
 });

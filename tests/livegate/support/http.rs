@@ -126,6 +126,10 @@ impl Request {
         &self.method
     }
 
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
