@@ -34,7 +34,7 @@ pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-a
 pub const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const MS_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 
-/// Names and traces are made where they are absent, see [`name`].
+/// Names and traces are made where they are absent, see [`Name`].
 const TOWARDS_AZURE: [HeaderName; 10] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
