@@ -234,7 +234,27 @@ impl Ask {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// However odd a page's start is, Azure reads what the app said.
+        #[test]
+        fn a_page_is_read_as_it_was_asked_for(start in proptest::option::of("\\PC{0,64}"), top in proptest::option::of(1_u16..=1000)) {
+            let mut path = String::from("/x");
+            Page { start: start.clone(), top }.write_query(&mut path);
+            let query = path.strip_prefix("/x").unwrap().trim_start_matches('?');
+            prop_assert!(query.bytes().all(|byte| byte.is_ascii_graphic()));
+            let told: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            let top = top.map(|top| ("top".to_owned(), top.to_string()));
+            let expected: Vec<_> = start.map(|start| ("start".to_owned(), start)).into_iter().chain(top).collect();
+            prop_assert_eq!(told, expected);
+        }
+    }
 
     #[test]
     fn a_page_is_written_anew_and_encoded() {

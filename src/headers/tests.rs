@@ -104,3 +104,31 @@ fn an_answer_passes_but_for_what_belongs_to_the_connection_or_leads_away() {
     names.sort_unstable();
     assert_eq!(names, ["apim-request-id", "retry-after", "x-ms-error-code"]);
 }
+
+#[test]
+fn a_time_to_come_back_is_read_in_all_its_forms() {
+    let now = Timestamp::from_second(784_111_777).unwrap();
+    let read = |fields: &[(&'static str, &'static str)]| retry_after(&map(fields), now);
+    for (value, seconds) in [
+        ("0", Some(0)),
+        (" 26 ", Some(26)),
+        ("99999999999999999999", Some(u32::MAX)),
+        // RFC 9110 §5.6.7: the three forms of one date, 26 seconds from now.
+        ("Sun, 06 Nov 1994 08:50:03 GMT", Some(26)),
+        ("Sunday, 06-Nov-94 08:50:03 GMT", Some(26)),
+        ("Sun Nov  6 08:50:03 1994", Some(26)),
+        ("Sun, 06 Nov 1994 08:40:03 GMT", Some(0)),
+        ("Tue, 31 Dec 2199 23:59:59 GMT", Some(u32::MAX)),
+        ("-1", None),
+        ("+1", None),
+        ("1.5", None),
+        ("", None),
+        ("soon", None),
+    ] {
+        assert_eq!(read(&[("retry-after", value)]), seconds, "{value}");
+    }
+    // By the clock of who says so.
+    let date = ("date", "Sun, 06 Nov 1994 08:50:00 GMT");
+    assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 08:50:03 GMT"), date]), Some(3));
+    assert_eq!(read(&[]), None);
+}

@@ -256,7 +256,52 @@ impl Display for Resource {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::mutation::config;
     use super::*;
+
+    fn any_resource() -> impl Strategy<Value = Resource> {
+        let versions = [
+            ApiVersion::V1_1Preview1,
+            ApiVersion::V1_2Preview1,
+            ApiVersion::V1_2,
+            ApiVersion::V1_3Preview1,
+        ];
+        let version = prop::sample::select(versions.to_vec());
+        let operation =
+            prop::sample::select(vec![Operation::Liveness, Operation::LivenessWithVerify]);
+        let id = "[A-Za-z0-9-]{1,64}";
+        (version, operation, id, 0..3).prop_map(|(version, operation, id, kind)| {
+            let id = SessionId::parse(&id).unwrap();
+            let kind = match kind {
+                0 => Kind::Sessions(operation),
+                1 => Kind::Session(operation, id),
+                _ => Kind::Audit(operation, id),
+            };
+            Resource { version, kind }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn what_is_written_is_read_as_the_same(resource in any_resource()) {
+            let path = resource.to_string();
+            prop_assert_eq!(Resource::parse(&path), Ok(resource));
+        }
+
+        #[test]
+        fn whatever_is_read_is_written_in_one_way(path in "/?[fF]ace/v1[.][23](-preview[.]1)?/(detectLiveness(WithVerify)?)?(-sessions|/singleModal/sessions|sessionImages)(/[ -~]{0,20}){0,3}") {
+            if let Ok(resource) = Resource::parse(&path) {
+                let written = resource.to_string();
+                let whole = format!("/{}", path.trim_start_matches('/'));
+                prop_assert!(written.eq_ignore_ascii_case(&whole));
+                prop_assert_eq!(Resource::parse(&written), Ok(resource));
+            }
+        }
+    }
 
     const ID: &str = "b12e033e-bda7-4b83-a211-e721c661f30e";
 
