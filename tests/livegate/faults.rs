@@ -6,12 +6,12 @@ mod hostile;
 mod process;
 mod stage;
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use self::stage::*;
+use crate::support::free;
 use crate::support::gateway::{Gateway, TOKEN};
 use crate::support::http::{Answer, Connection, Request};
 use crate::support::upstream::Upstream;
@@ -330,7 +330,7 @@ fn json_that_breaks_off_is_azures_own() {
 
 #[test]
 fn nobody_listens() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free::address();
     let gateway = Gateway::before(&format!("http://{nobody}"));
     let wish = json!({"livenessOperationMode": "Passive", "deviceCorrelationId": "phone"});
     for request in [

@@ -3,7 +3,7 @@
 mod client;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use http_body_util::{BodyExt as _, Empty};
@@ -20,15 +20,11 @@ use tokio::runtime;
 use self::client::*;
 use crate::support::certs::{Certs, Pair};
 use crate::support::emulator::Emulator;
+use crate::support::free;
 use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
 use crate::support::http::{Answer, Request};
 use crate::support::scratch::Scratch;
 use crate::support::wait;
-
-/// An address that was free a moment ago: a listener that a reload may change needs one of its own.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// A `[[listen]]` with TLS as the server of these, and more in its `tls`.
 fn listener(address: SocketAddr, certs: &Certs, more: &str) -> String {
@@ -91,7 +87,7 @@ fn put(path: &Path, content: impl AsRef<[u8]>) {
 
 #[test]
 fn versions_and_protocols_are_agreed_on() {
-    let address = free_address();
+    let address = free::address();
     let stage = Stage::set(|certs| listener(address, certs, ""));
     for (version, name) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)]
     {
@@ -119,7 +115,7 @@ fn versions_and_protocols_are_agreed_on() {
 /// It costs neither the listener nor anybody else, and plain HTTP gets no answer that could be mistaken for one.
 #[test]
 fn what_is_not_tls_is_let_go() {
-    let address = free_address();
+    let address = free::address();
     let stage = Stage::set(|certs| listener(address, certs, ""));
     for bytes in [
         format!("GET {SESSION} HTTP/1.1\r\nHost: gw\r\nOcp-Apim-Subscription-Key: {TOKEN}\r\n\r\n"),
@@ -140,7 +136,7 @@ fn what_is_not_tls_is_let_go() {
 
 #[test]
 fn only_clients_with_a_certificate_of_the_authority_come_in() {
-    let address = free_address();
+    let address = free::address();
     let stage = Stage::set(|certs| listener(address, certs, &client_ca(certs)));
     let (_scratch, other) = certified();
     let certs = &stage.certs;
@@ -169,7 +165,7 @@ fn only_clients_with_a_certificate_of_the_authority_come_in() {
 
 #[test]
 fn where_a_certificate_is_optional_a_wrong_one_is_still_refused() {
-    let address = free_address();
+    let address = free::address();
     let optional = |certs: &Certs| {
         listener(address, certs, &format!("{}, client_auth = \"optional\"", client_ca(certs)))
     };
@@ -184,7 +180,7 @@ fn where_a_certificate_is_optional_a_wrong_one_is_still_refused() {
 
 #[test]
 fn a_new_certificate_is_shown_without_a_restart_and_a_broken_one_never() {
-    let address = free_address();
+    let address = free::address();
     let stage = Stage::set(|certs| listener(address, certs, ""));
     let (_scratch, new) = certified();
     let before = client(&stage.certs, BOTH, None, &["h2"]);
@@ -234,7 +230,7 @@ fn a_new_certificate_is_shown_without_a_restart_and_a_broken_one_never() {
 /// A connection that was there before goes on with the certificate that it began with.
 #[test]
 fn a_new_certificate_ends_no_connection() {
-    let address = free_address();
+    let address = free::address();
     let stage = Stage::set(|certs| listener(address, certs, ""));
     let (_scratch, new) = certified();
     let config = client(&stage.certs, BOTH, None, &["http/1.1"]);
@@ -267,7 +263,7 @@ fn a_new_certificate_ends_no_connection() {
 
 #[test]
 fn a_listener_keeps_its_own_rules_wherever_it_stands() {
-    let (strict, open) = (free_address(), free_address());
+    let (strict, open) = (free::address(), free::address());
     let in_order = |certs: &Certs, first: SocketAddr, second: SocketAddr| {
         let one = |address| {
             let more = if address == strict { client_ca(certs) } else { String::new() };
@@ -297,7 +293,7 @@ fn a_listener_keeps_its_own_rules_wherever_it_stands() {
 
 #[test]
 fn new_rules_about_clients_come_into_force_by_a_reload() {
-    let (first, second) = (free_address(), free_address());
+    let (first, second) = (free::address(), free::address());
     let rules = |certs: &Certs, strict: SocketAddr| {
         [first, second].map(|address| {
             let more = if address == strict { client_ca(certs) } else { String::new() };

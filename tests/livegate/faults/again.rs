@@ -7,6 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::stage::*;
+use crate::support::free;
 use crate::support::gateway::{Gateway, TOKEN};
 use crate::support::http::{self, Request};
 use crate::support::upstream::answer;
@@ -66,7 +67,7 @@ fn connections_that_all_went_stale_are_noticed_by_nobody() {
 
 #[test]
 fn other_trouble_is_tried_again_within_a_budget() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free::address();
     let gateway = Gateway::before(&format!("http://{nobody}"));
     for number in 0..20 {
         assert_eq!(gateway.get(&format!("{SESSIONS}/s-{number}")).status, 503);

@@ -1,7 +1,7 @@
 //! What happens to processes and machines: an upstream that is killed or stopped, a full disk, no file descriptors, a clock that is set.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::stage::{SESSION, SESSIONS, failed};
 use crate::support::emulator::Emulator;
+use crate::support::free;
 use crate::support::gateway::{ALL_ROUTES, Builder, Gateway, TOKEN};
 use crate::support::http::{Connection, Request};
 use crate::support::wait;
@@ -65,15 +66,10 @@ fn an_upstream_that_stands_still_and_goes_on() {
     assert_eq!(gateway.get(SESSION).status, 200);
 }
 
-/// An address that nobody has at the moment.
-fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 #[test]
 fn a_full_disk_for_the_log_is_nobodys_trouble() {
     let (emulator, gateway) = stage("");
-    let address = free();
+    let address = free::address().to_string();
     let config = fs::read_to_string(gateway.scratch.path("livegate.toml")).unwrap();
     let config = config.replacen("127.0.0.1:0", &address, 1);
     let config = gateway.scratch.write("second.toml", config);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::promtool;
 use crate::support::emulator::{Emulator, SECOND_KEY};
+use crate::support::free;
 use crate::support::gateway::{ALL_ROUTES, AZURE_KEY, Builder, Gateway, TOKEN};
 use crate::support::http::Request;
 use crate::support::process::Process;
@@ -44,7 +45,7 @@ impl Prometheus {
             .replace("- livegate.", &format!("- {}/livegate.", folder.display()));
         let config = scratch.write("prometheus.yml", config);
         // Nobody else takes it within the moment that it is free.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free::address();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", scratch.path("data").display()))

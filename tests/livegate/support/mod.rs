@@ -3,6 +3,7 @@
 pub(crate) mod certs;
 pub(crate) mod emulator;
 pub(crate) mod frames;
+pub(crate) mod free;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod kit;
