@@ -15,7 +15,8 @@ use crate::support::http::{Connection, Request};
 use crate::support::wait;
 
 fn stage(lines: &str) -> (Emulator, Gateway) {
-    let emulator = Emulator::start();
+    // One of them comes back to where it was.
+    let emulator = Emulator::start_at(&free::address().to_string());
     emulator.put_session(&json!({"id": "abc", "final": true}));
     emulator.put_session(&json!({"id": "kept", "final": true}));
     let gateway = Builder::new(&emulator.url())
