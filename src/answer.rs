@@ -4,7 +4,7 @@ pub mod ask;
 pub mod counted;
 mod course;
 pub mod enrich;
-mod flight;
+pub mod flight;
 mod gate;
 pub mod investigate;
 pub mod judge;
@@ -26,19 +26,17 @@ pub mod synthesise;
 pub mod tell;
 pub mod wait;
 
-use tower::util::BoxCloneSyncService;
-
-use self::prepared::Prepared;
 use self::recall::Recall;
 
 use crate::call::{Call, Reply};
 use crate::error::Error;
+use crate::room::Room;
 
 /// Answers a [`Call`] about a session.
-pub type Sessions = BoxCloneSyncService<Call, Reply, Error>;
+pub type Sessions = Room<Call, Reply, Error>;
 
 /// Answers a [`Call`] about a session, in the same way for all who ask.
-pub type Known = Recall<BoxCloneSyncService<Call, Prepared, Error>>;
+pub type Known = Recall;
 
 /// Answers a [`Call`] about an audit list.
-pub type Audits = BoxCloneSyncService<Call, Reply, Error>;
+pub type Audits = Room<Call, Reply, Error>;

@@ -25,7 +25,6 @@ use http::Response;
 use http::uri::{Authority, Scheme};
 use hyper_util::client::legacy::Client;
 use tokio::time::Instant;
-use tower::util::BoxCloneSyncService;
 
 use self::connect::Connector;
 use self::credential::Credential;
@@ -34,13 +33,14 @@ use crate::call::Ask;
 use crate::config::Upstream;
 use crate::error::Error;
 use crate::metrics::{Metrics, UpstreamMetrics};
+use crate::room::Room;
 use crate::share::Share;
 
 /// Sends an [`Ask`] and hands back the answer as it begins.
-pub type Sender = BoxCloneSyncService<Ask, Response<Source>, Error>;
+pub type Sender = Room<Ask, Response<Source>, Error>;
 
 /// Sends an [`Ask`] and hands back the whole answer.
-pub type Asker = BoxCloneSyncService<Ask, Response<Bytes>, Error>;
+pub type Asker = Room<Ask, Response<Bytes>, Error>;
 
 /// What lasts of a Face resource while configurations come and go: its connections and what it is shown.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ use std::path::Path;
 const FLOORS: [&[&str]; 9] = [
     &["liveness", "secret"],
     &[
+        "after",
+        "room",
         "config",
         "metrics",
         "error",

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Either, Ready, ready};
+use futures_util::future::ready;
 use http::{HeaderValue, Response};
-use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 
 use crate::answer::register::Register;
 use crate::answer::{Audits, Sessions};
 use crate::body::Body;
-use crate::call::{Admitted, Call, Reply};
+use crate::call::{Admitted, Reply};
 use crate::error::Error;
 use crate::headers::CACHE_STATUS;
 use crate::liveness::{Family, Route};
 use crate::metrics::label::Cache;
 use crate::relay::Relay;
+use crate::room::Outcome;
 
 /// The ways to one resource.
 #[derive(Debug, Clone)]
@@ -50,10 +50,7 @@ impl Fork {
 impl Service<Admitted> for Fork {
     type Response = Reply;
     type Error = Error;
-    type Future = Either<
-        Either<Ready<Result<Reply, Error>>, Oneshot<Sessions, Call>>,
-        BoxFuture<'static, Result<Reply, Error>>,
-    >;
+    type Future = Outcome<Reply, Error>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
@@ -61,21 +58,19 @@ impl Service<Admitted> for Fork {
 
     fn call(&mut self, admitted: Admitted) -> Self::Future {
         let Some(rooms) = self.rooms.get(admitted.app().upstream) else {
-            return Either::Left(Either::Left(ready(Err(Error::Internal))));
+            return ready(Err(Error::Internal)).boxed();
         };
         let call = match admitted {
             Admitted::Call(call) => call,
             Admitted::Registration(registration) => {
-                return Either::Right(rooms.register.clone().oneshot(registration).boxed());
+                return rooms.register.clone().oneshot(registration).boxed();
             }
         };
-        let reply = match call.target.route {
-            Route::Session => {
-                return Either::Left(Either::Right(rooms.sessions.clone().oneshot(call)));
-            }
+        match call.target.route {
+            Route::Session => rooms.sessions.ask(call),
             Route::Audit => match call.target.resource.version.family() {
-                Family::Preview => rooms.audits.clone().oneshot(call).boxed(),
-                Family::Ga => rooms.made.clone().oneshot(call).boxed(),
+                Family::Preview => rooms.audits.ask(call),
+                Family::Ga => rooms.made.ask(call),
             },
             Route::List | Route::Image => {
                 let answer = rooms.relay.clone().oneshot(call);
@@ -85,8 +80,7 @@ impl Service<Admitted> for Fork {
                 let answer = rooms.relay.clone().oneshot(call);
                 async move { Ok(Reply { answer: answer.await?, cache: Cache::None }) }.boxed()
             }
-        };
-        Either::Right(reply)
+        }
     }
 }
 

@@ -13,8 +13,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tower::ServiceExt as _;
-use tower::util::Oneshot;
 
 use crate::admin::Admin;
 use crate::azure::reread::{Asked, Reread};
@@ -23,7 +21,7 @@ use crate::config::{Config, Server, Watched};
 use crate::listen::{Door, House};
 use crate::metrics::Metrics;
 use crate::reload;
-use crate::stack::Front;
+use crate::room::Outcome;
 use crate::state::{State, Way};
 use crate::tend::tend;
 
@@ -48,12 +46,12 @@ struct Public(Arc<ArcSwap<Way>>);
 impl HyperService<Request<Incoming>> for Public {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Oneshot<Front, Request<Body>>;
+    type Future = Outcome<Response<Body>, Infallible>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let way = self.0.load();
         let body = |body| Body::stream(Source::app(body), way.max_body, way.stream_timeout);
-        way.front.clone().oneshot(request.map(body))
+        way.front.ask(request.map(body))
     }
 }
 

@@ -4,6 +4,7 @@
 //! them. `docs/ARCHITECTURE.md` is the map.
 
 pub mod admin;
+pub mod after;
 pub mod answer;
 pub mod azure;
 pub mod body;
@@ -28,6 +29,7 @@ pub mod pseudonym;
 pub mod quota;
 pub mod relay;
 pub mod reload;
+pub mod room;
 pub mod secret;
 pub mod share;
 pub mod stack;

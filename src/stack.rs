@@ -5,11 +5,9 @@
 //! stands above it here. Each room is boxed before the next one is built, so that no
 //! type grows with the number of rows.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceBuilder, service_fn};
 
 use crate::answer::ask::ask;
@@ -43,10 +41,11 @@ use crate::inbound::span::span;
 use crate::inbound::trail::trail;
 use crate::metrics::Metrics;
 use crate::relay::Relay;
+use crate::room::Room;
 use crate::share::Share;
 
 /// What a connection hands its requests to. It always has an answer.
-pub type Front = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+pub type Front = Room<Request<Body>, Response<Body>>;
 
 /// The first room. One unit is a request of an app.
 pub fn stack(
@@ -119,8 +118,7 @@ fn known(
         .layer(read(counting, Arc::clone(metrics), upstream, azure.share.number))
         .layer(ask());
     // Outside of reading, so that what is kept is ready to be told.
-    recall(Arc::clone(&lasting.memory), terms)
-        .layer(BoxCloneSyncService::new(reader.service(asker)))
+    recall(Arc::clone(&lasting.memory), terms).layer(Room::new(reader.service(asker)))
 }
 
 /// The middle room, for Azure's audit lists. One unit is a question about a list.

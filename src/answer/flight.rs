@@ -1,12 +1,16 @@
 //! One question on its way to Azure, for all who ask it meanwhile.
 //!
-//! The flight is a task of its own, so that whoever asked first may leave, be slow or be killed, and the others get
-//! their answer. An error is handed to all and not kept.
+//! Whoever waits for a flight drives it on, so that none can be held up by another one. Where the one who began it leaves, it goes on by
+//! itself. An error is handed to all and not kept.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use super::kept::Entry;
@@ -19,11 +23,11 @@ use crate::liveness::SessionId;
 use crate::trace::{Span, SpanContext};
 
 /// What a flight brought: an answer, and whether it is kept.
-pub(super) type Outcome = Result<(Arc<Prepared>, bool), Error>;
+pub type Outcome = Result<(Arc<Prepared>, bool), Error>;
 
 /// A flight's end.
 #[derive(Debug, Clone)]
-pub(super) struct Landed {
+pub struct Landed {
     /// What it brought.
     pub(super) outcome: Outcome,
     /// How much of its time it waited for Azure.
@@ -32,13 +36,16 @@ pub(super) struct Landed {
     pub(super) span: Option<Arc<SpanContext>>,
 }
 
+/// A flight for all who wait for it.
+pub(super) type Journey = Shared<BoxFuture<'static, Landed>>;
+
 /// A flight, as it stands in the table: on its way, or landed a moment ago with an answer that may be shared.
 #[derive(Debug)]
 pub(super) struct Flight {
     /// No other flight has the same.
     pub(super) number: u64,
     spelling: Option<SessionId>,
-    outcome: watch::Receiver<Option<Landed>>,
+    journey: Journey,
 }
 
 /// What one gets who wants to fly.
@@ -49,65 +56,89 @@ pub(super) enum Ticket {
     /// An answer that may change but is young enough.
     Shared(Arc<Prepared>),
     /// A place in the flight that is on its way.
-    Joined(watch::Receiver<Option<Landed>>),
+    Joined(Journey),
     /// The flight begins here.
-    Begun(Landing),
-}
-
-/// The pilot's end of a flight. Dropped without having landed, it takes the flight out of the table, and all who wait
-/// learn that nothing will come.
-#[derive(Debug)]
-pub(super) struct Landing {
-    memory: Arc<Memory>,
-    question: Question,
-    number: u64,
-    outcome: watch::Sender<Option<Landed>>,
+    Begun(Pilot),
+    /// There is no place for one more flight.
+    Full,
 }
 
 impl Flight {
+    pub(super) fn new(number: u64, question: &Question, journey: Journey) -> Self {
+        Self { number, spelling: question.spelling.clone(), journey }
+    }
+
     /// A place in it, or its answer if that is not older than allowed: the task that ends it may be late.
     pub(super) fn join(&self, question: &Question, oldest: Duration) -> Option<Ticket> {
         if self.spelling != question.spelling {
             return None;
         }
-        let landed = self.outcome.borrow().clone();
-        match landed.map(|landed| landed.outcome) {
-            None => Some(Ticket::Joined(self.outcome.clone())),
-            Some(Ok((answer, _))) if answer.is_younger(oldest) => Some(Ticket::Shared(answer)),
+        match self.journey.peek().map(|landed| &landed.outcome) {
+            None => Some(Ticket::Joined(self.journey.clone())),
+            Some(Ok((answer, _))) if answer.is_younger(oldest) => {
+                Some(Ticket::Shared(Arc::clone(answer)))
+            }
             Some(_) => None,
         }
     }
 }
 
+/// The place of the one who began a flight.
+#[derive(Debug)]
+pub struct Pilot(Option<Journey>);
+
+impl Pilot {
+    pub(super) const fn new(journey: Journey) -> Self {
+        Self(Some(journey))
+    }
+}
+
+impl Future for Pilot {
+    type Output = Landed;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed> {
+        let Some(journey) = &mut self.0 else { return Poll::Pending };
+        let landed = ready!(journey.poll_unpin(cx));
+        self.0 = None;
+        Poll::Ready(landed)
+    }
+}
+
+/// Others may wait, and Azure counts the question anyway.
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        if let Some((journey, runtime)) = self.0.take().zip(Handle::try_current().ok()) {
+            drop(runtime.spawn(journey));
+        }
+    }
+}
+
+/// The end of a flight, which is to come. Dropped without that, it takes the flight out of the table.
+#[derive(Debug)]
+pub(super) struct Landing {
+    memory: Arc<Memory>,
+    question: Question,
+    number: u64,
+}
+
 impl Landing {
-    pub(super) fn new(memory: Arc<Memory>, question: Question, number: u64) -> Self {
-        Self { memory, question, number, outcome: watch::Sender::new(None) }
+    pub(super) const fn new(memory: Arc<Memory>, question: Question, number: u64) -> Self {
+        Self { memory, question, number }
     }
 
-    /// What it asks.
-    pub(super) const fn question(&self) -> &Question {
-        &self.question
+    /// How old its session is, where the gateway saw it begin.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.memory.age(&self.question.key.session())
     }
 
-    /// The flight, for the table.
-    pub(super) fn flight(&self) -> Flight {
-        let (number, spelling) = (self.number, self.question.spelling.clone());
-        Flight { number, spelling, outcome: self.outcome.subscribe() }
-    }
-
-    /// The place of whoever began it.
-    pub(super) fn join(&self) -> watch::Receiver<Option<Landed>> {
-        self.outcome.subscribe()
-    }
-
-    /// Hands the outcome to all, once the memory has what may be kept of it. An answer that may be shared stays in the
+    /// What is handed to all, once the memory has what may be kept of it. An answer that may be shared stays in the
     /// table for its time, and nobody waits for that.
-    pub(super) async fn land(
+    pub(super) fn land(
         self,
         outcome: Result<(Prepared, Life), Error>,
         waited: Duration,
-        span: Option<Span>,
-    ) {
+        span: Option<&Span>,
+    ) -> Landed {
         let mut shared = None;
         let outcome = outcome.map(|(answer, life)| {
             let kept = self.memory.take(&self.question, self.number, &answer, life);
@@ -117,12 +148,14 @@ impl Landing {
             };
             (Arc::new(answer), kept)
         });
-        let context = span.as_ref().map(|span| Arc::new(span.context()));
-        drop(span);
-        self.outcome.send_replace(Some(Landed { outcome, waited, span: context }));
         if let Some(time) = shared {
-            sleep(time).await;
+            let rest = sleep(time);
+            drop(tokio::spawn(async move {
+                rest.await;
+                drop(self);
+            }));
         }
+        Landed { outcome, waited, span: span.map(|span| Arc::new(span.context())) }
     }
 }
 

@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt as _;
-use futures_util::future::Map;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
@@ -15,6 +13,7 @@ use super::key::Key;
 use super::lasting::Lasting;
 use super::prepared::Session;
 use super::recall::Told;
+use crate::after::{After, Finish};
 use crate::call::Call;
 use crate::config::App;
 use crate::error::{Defect, Error};
@@ -52,8 +51,7 @@ where
 {
     type Response = Judged;
     type Error = Error;
-    type Future =
-        Map<S::Future, Box<dyn FnOnce(Result<Told, Error>) -> Result<Judged, Error> + Send>>;
+    type Future = After<S::Future, Asked>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -66,16 +64,25 @@ where
             digest: call.wishes.client_digest,
             picture: call.wishes.expected_picture,
         };
-        self.inner.call(call).map(Box::new(move |told| asked.judge(told?)))
+        After::new(self.inner.call(call), asked)
     }
 }
 
 /// What a request gives.
-struct Asked {
+#[derive(Debug)]
+pub struct Asked {
     lasting: Arc<Lasting>,
     app: Arc<App>,
     digest: Given,
     picture: Given,
+}
+
+impl Finish<Result<Told, Error>> for Asked {
+    type Output = Result<Judged, Error>;
+
+    fn finish(self, told: Result<Told, Error>) -> Result<Judged, Error> {
+        self.judge(told?)
+    }
 }
 
 impl Asked {

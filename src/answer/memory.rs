@@ -14,7 +14,7 @@ use moka::sync::Cache;
 use tokio::sync::watch;
 
 use super::course::Courses;
-use super::flight::{Flight, Landing, Ticket};
+use super::flight::{Flight, Journey, Pilot, Ticket};
 use super::kept::{Entry, Fill, Kept};
 use super::key::{Key, Question, SessionKey};
 use super::life::Life;
@@ -92,9 +92,14 @@ impl Memory {
         self.kept.get(question)
     }
 
-    /// Joins the flight for this question, is told its answer where that came less than so long ago, or begins one: then what is
-    /// returned must be landed. For a fresh answer nothing is young enough.
-    pub(super) fn board(self: &Arc<Self>, question: &Question, oldest: Option<Duration>) -> Ticket {
+    /// Joins the flight for this question, is told its answer where that came less than so long ago, or begins one. For a fresh
+    /// answer nothing is young enough.
+    pub(super) fn board(
+        self: &Arc<Self>,
+        question: &Question,
+        oldest: Option<Duration>,
+        begin: impl FnOnce(u64) -> Option<Journey>,
+    ) -> Ticket {
         let mut table = self.table();
         let flight = table.flights.get(&question.key);
         let joined = |flight: &Flight| flight.join(question, oldest.unwrap_or_default());
@@ -106,9 +111,13 @@ impl Memory {
             return Ticket::Kept(entry);
         }
         table.departures += 1;
-        let landing = Landing::new(Arc::clone(self), question.clone(), table.departures);
-        table.flights.insert(question.key.clone(), landing.flight());
-        Ticket::Begun(landing)
+        let number = table.departures;
+        let Some(journey) = begin(number) else {
+            return Ticket::Full;
+        };
+        let flight = Flight::new(number, question, journey.clone());
+        table.flights.insert(question.key.clone(), flight);
+        Ticket::Begun(Pilot::new(journey))
     }
 
     /// Takes in what a flight brought, unless its session was deleted or the memory emptied meanwhile. Whether it is

@@ -3,30 +3,33 @@
 //! Below it Azure is asked, by a task that nobody's leaving ends. Above it nobody can tell how often Azure was asked but by
 //! what is [`Told`].
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Either, Ready, ready};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use futures_util::future::{Either, Ready, ready};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tower::layer::layer_fn;
-use tower::{Layer, Service, ServiceExt as _};
+use tower::{Layer, Service};
 
-use super::flight::{Landed, Landing, Ticket};
+use super::flight::{Journey, Landed, Landing, Pilot, Ticket};
 use super::kept::Entry;
 use super::key::Question;
 use super::life::{Case, life};
 use super::memory::Memory;
 use super::prepared::Prepared;
 use super::tell::part;
+use crate::after::{After, Finish};
 use crate::call::Call;
 use crate::config::Cache;
 use crate::error::Error;
 use crate::liveness::session::Standing;
 use crate::metrics::waits::{apart, waited, waiting};
 use crate::moment::Moment;
+use crate::room::{Outcome, Room};
 use crate::share::Share;
 use crate::trace::{Span, SpanContext};
 
@@ -103,9 +106,8 @@ impl Told {
 
 /// The row.
 #[derive(Debug, Clone)]
-pub struct Recall<S> {
-    // Copied only where a question goes down.
-    inner: Arc<S>,
+pub struct Recall {
+    inner: Room<Call, Prepared, Error>,
     memory: Arc<Memory>,
     terms: Terms,
 }
@@ -122,25 +124,21 @@ pub struct Terms {
 }
 
 /// Answers from memory.
-pub fn recall<S>(memory: Arc<Memory>, terms: Terms) -> impl Layer<S, Service = Recall<S>> + Clone {
-    layer_fn(move |inner| Recall {
-        inner: Arc::new(inner),
-        memory: Arc::clone(&memory),
-        terms: terms.clone(),
-    })
+pub fn recall(
+    memory: Arc<Memory>,
+    terms: Terms,
+) -> impl Layer<Room<Call, Prepared, Error>, Service = Recall> + Clone {
+    layer_fn(move |inner| Recall { inner, memory: Arc::clone(&memory), terms: terms.clone() })
 }
 
-impl<S> Service<Call> for Recall<S>
-where
-    S: Service<Call, Response = Prepared, Error = Error> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-{
+impl Service<Call> for Recall {
     type Response = Told;
     type Error = Error;
-    type Future = Either<Ready<Result<Told, Error>>, BoxFuture<'static, Result<Told, Error>>>;
+    type Future =
+        Either<Ready<Result<Told, Error>>, Either<After<Pilot, Begun>, Outcome<Told, Error>>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        // Whether the rows below are ready is for the task to ask that goes down.
+        // A room is always ready.
         Poll::Ready(Ok(()))
     }
 
@@ -149,16 +147,12 @@ where
         let told = self.told(call);
         match span {
             None => told,
-            Some(span) => Either::Right(spanned(span, told).boxed()),
+            Some(span) => Either::Right(Either::Right(spanned(span, told).boxed())),
         }
     }
 }
 
-impl<S> Recall<S>
-where
-    S: Service<Call, Response = Prepared, Error = Error> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-{
+impl Recall {
     fn told(&self, call: Call) -> <Self as Service<Call>>::Future {
         let number = self.terms.share.number;
         let Some(question) = Question::new(number, &call.target.resource) else {
@@ -178,66 +172,76 @@ where
                 None => why = Why::Stale,
             }
         }
-        match self.ask(call, question, why) {
-            Ok(asked) => Either::Right(asked),
-            Err(told) => Either::Left(ready(told)),
-        }
+        self.ask(call, question, why)
     }
 
-    /// What comes of asking, or what can be told at once.
-    fn ask(
-        &self,
-        mut call: Call,
-        question: Question,
-        why: Why,
-    ) -> Result<BoxFuture<'static, Result<Told, Error>>, Result<Told, Error>> {
+    fn ask(&self, mut call: Call, question: Question, why: Why) -> <Self as Service<Call>>::Future {
         let Terms { share, cache, patience } = &self.terms;
         if call.by_app {
             self.memory.asked(&question.key.session());
         }
         let oldest = (why == Why::Miss).then_some(cache.running_ttl);
-        match self.memory.board(&question, oldest) {
-            Ticket::Kept(entry) => {
-                let left = self.terms.left(&entry).ok_or(Error::Internal);
-                Err(left.map(|left| Told::new(question, entry.answer, How::Hit(left))))
+        let cache = if call.wishes.no_store {
+            Cache { max_bytes: 0, running_ttl: Duration::ZERO, ..*cache }
+        } else {
+            *cache
+        };
+        let begin = |number| {
+            let place = share.place()?;
+            let span = call.heard.span("flight");
+            let landing = Landing::new(Arc::clone(&self.memory), question.clone(), number);
+            let flight = fly(self.inner.clone(), call, cache, landing, (place, span));
+            Some(flight.boxed().shared())
+        };
+        let told = |told| Either::Left(ready(told));
+        match self.memory.board(&question, oldest, begin) {
+            Ticket::Kept(entry) => match self.terms.left(&entry) {
+                Some(left) => told(Ok(Told::new(question, entry.answer, How::Hit(left)))),
+                None => told(Err(Error::Internal)),
+            },
+            Ticket::Shared(answer) => told(Ok(Told::new(question, answer, How::Shared))),
+            Ticket::Full => told(Err(Error::TooManyQuestions)),
+            // What another request waits for is waited for by this one too, from its first moment.
+            Ticket::Joined(journey) => {
+                let landed = waiting(joined(journey, *patience, question, why));
+                Either::Right(Either::Right(landed.boxed()))
             }
-            Ticket::Shared(answer) => Err(Ok(Told::new(question, answer, How::Shared))),
-            Ticket::Joined(outcome) => {
-                let landed = landed(outcome, *patience);
-                let told = move |landed: Landed| {
-                    let (answer, _) = landed.outcome?;
-                    let told = Told::new(question, answer, How::Collapsed(why));
-                    Ok(Told { flight: landed.span, ..told })
-                };
-                // What another request waits for is waited for by this one too, from its first moment.
-                Ok(waiting(landed).map(|landed| landed.and_then(told)).boxed())
-            }
-            Ticket::Begun(landing) => {
-                let Some(place) = share.place() else {
-                    return Err(Err(Error::TooManyQuestions));
-                };
-                let outcome = landing.join();
-                let no_store = call.wishes.no_store;
-                let span = call.heard.span("flight");
-                let answer = S::clone(&self.inner).oneshot(call);
-                let cache = if no_store {
-                    Cache { max_bytes: 0, running_ttl: Duration::ZERO, ..*cache }
-                } else {
-                    *cache
-                };
-                let flight = fly(answer, Arc::clone(&self.memory), cache, landing, (place, span));
-                // Nobody waits for the task itself: it ends by itself, within the resource's deadline.
-                drop(tokio::spawn(flight));
-                let told = move |landed: Landed| {
-                    waited(landed.waited);
-                    let (answer, stored) = landed.outcome?;
-                    Ok(Told::new(question, answer, How::Asked { why, stored }))
-                };
-                let landed = landed(outcome, *patience);
-                Ok(landed.map(|landed| landed.and_then(told)).boxed())
+            // How long it may take is bounded below.
+            Ticket::Begun(pilot) => {
+                Either::Right(Either::Left(After::new(pilot, Begun { question, why })))
             }
         }
     }
+}
+
+/// The question of the one who began a flight.
+#[derive(Debug)]
+pub struct Begun {
+    question: Question,
+    why: Why,
+}
+
+impl Finish<Landed> for Begun {
+    type Output = Result<Told, Error>;
+
+    fn finish(self, landed: Landed) -> Result<Told, Error> {
+        let Self { question, why } = self;
+        waited(landed.waited);
+        let (answer, stored) = landed.outcome?;
+        Ok(Told::new(question, answer, How::Asked { why, stored }))
+    }
+}
+
+/// Waits for a flight that another one began, but not for ever.
+async fn joined(
+    journey: Journey,
+    patience: Duration,
+    question: Question,
+    why: Why,
+) -> Result<Told, Error> {
+    let landed = timeout(patience, journey).await.map_err(|_| Error::UpstreamTimeout)?;
+    let (answer, _) = landed.outcome?;
+    Ok(Told { flight: landed.span, ..Told::new(question, answer, How::Collapsed(why)) })
 }
 
 impl Terms {
@@ -268,39 +272,28 @@ async fn spanned(
     told
 }
 
-/// Waits for a flight to land, but not for ever.
-async fn landed(
-    mut flight: watch::Receiver<Option<Landed>>,
-    patience: Duration,
-) -> Result<Landed, Error> {
-    let landed = timeout(patience, flight.wait_for(Option::is_some)).await;
-    let late = |_| {
-        waited(patience);
-        Error::UpstreamTimeout
-    };
-    // A flight that ends without an outcome has crashed.
-    landed.map_err(late)?.ok().and_then(|landed| landed.clone()).ok_or(Error::Internal)
-}
-
+/// Asks Azure, and hands what comes to the memory and to all who wait.
 async fn fly(
-    answer: impl Future<Output = Result<Prepared, Error>>,
-    memory: Arc<Memory>,
+    inner: Room<Call, Prepared, Error>,
+    call: Call,
     cache: Cache,
     landing: Landing,
     (place, span): (OwnedSemaphorePermit, Option<Span>),
-) {
-    let (answer, waited) = apart(answer).await;
-    let outcome = answer.map(|answer| {
+) -> Landed {
+    // A crash is an outcome too: of those who wait, none may find nothing.
+    let asked = AssertUnwindSafe(async { inner.ask(call).await }).catch_unwind();
+    let (answer, waited) = apart(asked).await;
+    let outcome = answer.unwrap_or(Err(Error::Internal)).map(|answer| {
         let created = answer.session.as_ref().and_then(|session| session.created);
         let told = created.map(|created| answer.fetched.since_wall(created));
         // The gateway's own knowledge counts too: a session does not become younger by what its content says.
-        let age = told.max(memory.age(&landing.question().key.session()));
+        let age = told.max(landing.age());
         let (standing, length) = (answer.standing(), answer.body.len());
         let life = life(Case { status: answer.status, length, standing, age }, &cache);
         (answer, life)
     });
     drop(place);
-    landing.land(outcome, waited, span).await;
+    landing.land(outcome, waited, span.as_ref())
 }
 
 #[cfg(test)]

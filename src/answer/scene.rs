@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response, Version};
 use tokio::sync::Semaphore;
-use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, service_fn};
 
 use super::memory::Memory;
@@ -21,6 +20,7 @@ use crate::error::Error;
 use crate::headers::{Heard, Name};
 use crate::liveness::{ApiVersion, Resource, Route};
 use crate::metrics::Metrics;
+use crate::room::Room;
 use crate::share::Share;
 use crate::wishes::Wishes;
 
@@ -93,11 +93,11 @@ impl Scene {
         })
     }
 
-    pub(super) fn recalling(&self, cache: Cache) -> BoxCloneSyncService<Call, Told, Error> {
+    pub(super) fn recalling(&self, cache: Cache) -> Room<Call, Told, Error> {
         let (this, share) = (self.clone(), Arc::clone(&self.share));
         let terms = Terms { share, cache, patience: Duration::from_secs(30) };
         let azure = service_fn(move |_: Call| this.prepared());
-        BoxCloneSyncService::new(recall(Arc::clone(&self.memory), terms).layer(azure))
+        Room::new(recall(Arc::clone(&self.memory), terms).layer(Room::new(azure)))
     }
 }
 

@@ -6,8 +6,6 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::TryFutureExt as _;
-use futures_util::future::MapOk;
 use http::header::{AGE, CACHE_CONTROL, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tower::layer::layer_fn;
@@ -16,6 +14,7 @@ use tower::{Layer, Service};
 use super::judge::Judged;
 use super::prepared::Session;
 use super::recall::{How, Told, Why};
+use crate::after::{After, Finish};
 use crate::body::Body;
 use crate::call::{Call, Reply};
 use crate::error::Error;
@@ -47,7 +46,7 @@ where
 {
     type Response = Reply;
     type Error = Error;
-    type Future = MapOk<S::Future, Box<dyn FnOnce(Judged) -> Reply + Send>>;
+    type Future = After<S::Future, Wishes>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -55,7 +54,15 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         let wishes = call.wishes.clone();
-        self.inner.call(call).map_ok(Box::new(move |judged| reply(&judged, &wishes)))
+        After::new(self.inner.call(call), wishes)
+    }
+}
+
+impl Finish<Result<Judged, Error>> for Wishes {
+    type Output = Result<Reply, Error>;
+
+    fn finish(self, judged: Result<Judged, Error>) -> Result<Reply, Error> {
+        Ok(reply(&judged?, &self))
     }
 }
 

@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::{Either, Ready, ready};
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use sha2::{Digest as _, Sha256};
@@ -17,7 +16,8 @@ use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Exchange;
-use super::limit::{Allowance, Places};
+use super::limit::{Allowance, Places, UnderWay};
+use crate::after::{After, Finish};
 use crate::call::{Admitted, Call, Meaning, Registration, Reply};
 use crate::config::App;
 use crate::error::Error;
@@ -105,41 +105,55 @@ pub fn authenticate<S>(
 impl<S> Service<Exchange> for Authenticate<S>
 where
     S: Service<Admitted, Response = Reply, Error = Error>,
-    S::Future: Send + 'static,
 {
     type Response = Reply;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Reply, Error>>;
+    type Future = Either<After<S::Future, Served>, Ready<Result<Reply, Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
-        let known = self.known(exchange.request.headers());
-        let (answers, entered, call) = match known {
-            Ok(Caller { app, allowance, answers }) => {
-                (answers, allowance.enter(), open(app, exchange))
-            }
+        let refused = |error| Either::Right(ready(Err(error)));
+        let Caller { app, allowance, answers } = match self.known(exchange.request.headers()) {
+            Ok(caller) => caller,
             Err((showing, result, error)) => {
                 self.metrics.app_auth_total.at((showing, result)).inc();
-                return ready(Err(error)).boxed();
+                return refused(error);
             }
         };
+        let (entered, call) = (allowance.enter(), open(app, exchange));
         let forbidden = matches!(call, Err(Error::Forbidden(_)));
         let result = if forbidden { Known::Route } else { Known::Ok };
         self.metrics.app_auth_total.at((Showing::Token, result)).inc();
-        let answer = entered.and_then(|entered| Ok((self.inner.call(call?), entered)));
-        async move {
-            let answer = match answer {
-                Ok((answer, _entered)) => answer.await,
-                Err(error) => Err(error),
-            };
-            let status = answer.as_ref().map_or_else(Error::status, |reply| reply.answer.status());
-            answers.at(Class::new(status)).inc();
-            answer
+        match entered.and_then(|entered| Ok((entered, call?))) {
+            Ok((under_way, call)) => {
+                Either::Left(After::new(self.inner.call(call), Served { answers, under_way }))
+            }
+            Err(error) => {
+                answers.at(Class::new(error.status())).inc();
+                refused(error)
+            }
         }
-        .boxed()
+    }
+}
+
+/// A request of an app that is being served.
+#[derive(Debug)]
+pub struct Served {
+    answers: Arc<Counters<Class>>,
+    #[expect(dead_code, reason = "its place is given back when it is dropped")]
+    under_way: UnderWay,
+}
+
+impl Finish<Result<Reply, Error>> for Served {
+    type Output = Result<Reply, Error>;
+
+    fn finish(self, answer: Result<Reply, Error>) -> Result<Reply, Error> {
+        let status = answer.as_ref().map_or_else(Error::status, |reply| reply.answer.status());
+        self.answers.at(Class::new(status)).inc();
+        answer
     }
 }
 

@@ -5,17 +5,18 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use http::Response;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Exchange;
+use crate::after::{After, Finish};
 use crate::body::Body;
 use crate::call::Reply;
 use crate::metrics::label::Method;
-use crate::metrics::waits::apart;
+use crate::metrics::waits::{Apart, apart};
 use crate::metrics::{HttpRequest, Metrics};
 
 /// The row.
@@ -33,11 +34,10 @@ pub fn measure<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Measure<S>> 
 impl<S> Service<Exchange> for Measure<S>
 where
     S: Service<Exchange, Response = Reply, Error = Infallible>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = After<Apart<S::Future>, HttpRequest>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -46,12 +46,16 @@ where
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         let (route, method) = (exchange.label(), Method::new(exchange.request.method()));
         let request = HttpRequest::new(Arc::clone(&self.metrics), route, method);
-        let answer = self.inner.call(exchange);
-        Box::pin(async move {
-            let (reply, waited) = apart(answer).await;
-            let Reply { answer, cache } = reply?;
-            request.answered(answer.status(), cache, waited);
-            Ok(answer)
-        })
+        After::new(apart(self.inner.call(exchange)), request)
+    }
+}
+
+impl Finish<(Result<Reply, Infallible>, Duration)> for HttpRequest {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn finish(self, (reply, waited): (Result<Reply, Infallible>, Duration)) -> Self::Output {
+        let Reply { answer, cache } = reply?;
+        self.answered(answer.status(), cache, waited);
+        Ok(answer)
     }
 }

@@ -3,24 +3,25 @@
 //! Below it rows may fail; above it everything is an answer. A failure is logged here, once.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{CatchUnwind, Either, Ready, ready};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response};
 use tower::layer::layer_fn;
-use tower::{Layer, Service, ServiceExt as _};
+use tower::{Layer, Service};
 
 use super::Exchange;
+use crate::after::{After, Finish};
 use crate::body::Body;
 use crate::call::Reply;
 use crate::error::Error;
 use crate::headers::{CACHE_STATUS, LIVENESS_DIGEST, Name, verdict_value};
 use crate::metrics::Metrics;
-use crate::metrics::label::Cache;
+use crate::metrics::label::{self, Cache};
 
 /// Azure's name for the header that repeats the error's code.
 pub const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -40,64 +41,94 @@ pub fn rescue<S>(metrics: Arc<Metrics>) -> impl Layer<S, Service = Rescue<S>> + 
 
 impl<S> Service<Exchange> for Rescue<S>
 where
-    S: Service<Exchange, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Service<Exchange, Response = Reply, Error = Error>,
 {
     type Response = Reply;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Reply, Infallible>>;
+    type Future = Either<After<Caught<S::Future>, Net>, Ready<Result<Reply, Infallible>>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // Whether the rows below are ready is asked inside the net, for that may fail too.
+        // The rows below are always ready; what could fail in them would fail inside the net.
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
-        let route = exchange.label();
-        let forward = exchange.forward();
-        let (name, given) = (exchange.name, Name::given(exchange.request.headers()).cloned());
-        let metrics = Arc::clone(&self.metrics);
-        let inner = self.inner.clone();
-        Box::pin(async move {
-            let caught = AssertUnwindSafe(async move { inner.oneshot(exchange).await });
-            let error = match caught.catch_unwind().await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error,
-                // The panic's own message is printed by the hook; it could hold anything and goes nowhere else.
-                Err(_) => Error::Internal,
-            };
-            if let Some(reason) = error.rejection() {
-                let labels = [route.as_str(), reason];
-                metrics.http_requests_rejected_total.with_label_values(&labels).inc();
+        let net = Net {
+            route: exchange.label(),
+            forward: exchange.forward(),
+            name: exchange.name,
+            given: Name::given(exchange.request.headers()).cloned(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        match catch_unwind(AssertUnwindSafe(|| self.inner.call(exchange))) {
+            Ok(answer) => {
+                let caught = AssertUnwindSafe(answer).catch_unwind();
+                Either::Left(After::new(caught, net))
             }
-            if error == Error::Internal {
-                metrics.panics_total.inc();
-            }
-            // What is refused because of what was told already would only fill the log: it is counted.
-            let refused = matches!(
-                error,
-                Error::Overloaded | Error::TooManyQuestions | Error::CircuitOpen(_)
-            );
-            if error.status().is_server_error() && !refused {
-                let id = given.unwrap_or_else(|| name.written());
-                let id = id.to_str().unwrap_or_default();
-                tracing::warn!(
-                    client_request_id = id,
-                    route = route.as_str(),
-                    code = error.code(),
-                    status = error.status().as_u16(),
-                    "{error}"
-                );
-            }
-            let mut answer = answer(&error);
-            // RFC 9211: on every GET, also where nobody got as far as the memory.
-            if let Some(forward) = forward {
-                let asked = error.proxy_status().is_some();
-                let status = if asked { forward } else { "livegate" };
-                answer.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static(status));
-            }
-            Ok(Reply { answer, cache: Cache::None })
+            // The panic's own message is printed by the hook; it could hold anything and goes nowhere else.
+            Err(_) => Either::Right(ready(Ok(net.answer(&Error::Internal)))),
+        }
+    }
+}
+
+/// A future whose panic is an outcome.
+type Caught<F> = CatchUnwind<AssertUnwindSafe<F>>;
+
+/// What catches the failure of one request.
+#[derive(Debug)]
+pub struct Net {
+    route: label::Route,
+    forward: Option<&'static str>,
+    name: Name,
+    given: Option<HeaderValue>,
+    metrics: Arc<Metrics>,
+}
+
+impl<P> Finish<Result<Result<Reply, Error>, P>> for Net {
+    type Output = Result<Reply, Infallible>;
+
+    fn finish(self, outcome: Result<Result<Reply, Error>, P>) -> Self::Output {
+        Ok(match outcome {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => self.answer(&error),
+            Err(_) => self.answer(&Error::Internal),
         })
+    }
+}
+
+impl Net {
+    /// Counts and logs a failure, and makes an answer of it.
+    fn answer(self, error: &Error) -> Reply {
+        let Self { route, forward, name, given, metrics } = self;
+        if let Some(reason) = error.rejection() {
+            let labels = [route.as_str(), reason];
+            metrics.http_requests_rejected_total.with_label_values(&labels).inc();
+        }
+        if *error == Error::Internal {
+            metrics.panics_total.inc();
+        }
+        // What is refused because of what was told already would only fill the log: it is counted.
+        let refused =
+            matches!(error, Error::Overloaded | Error::TooManyQuestions | Error::CircuitOpen(_));
+        if error.status().is_server_error() && !refused {
+            let id = given.unwrap_or_else(|| name.written());
+            let id = id.to_str().unwrap_or_default();
+            tracing::warn!(
+                client_request_id = id,
+                route = route.as_str(),
+                code = error.code(),
+                status = error.status().as_u16(),
+                "{error}"
+            );
+        }
+        let mut answer = answer(error);
+        // RFC 9211: on every GET, also where nobody got as far as the memory.
+        if let Some(forward) = forward {
+            let asked = error.proxy_status().is_some();
+            let status = if asked { forward } else { "livegate" };
+            answer.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static(status));
+        }
+        Reply { answer, cache: Cache::None }
     }
 }
 
@@ -135,7 +166,7 @@ pub fn answer(error: &Error) -> Response<Body> {
 mod tests {
     use http::Request;
     use http_body_util::BodyExt as _;
-    use tower::service_fn;
+    use tower::{ServiceExt as _, service_fn};
 
     use super::*;
 

@@ -4,11 +4,10 @@
 
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{Either, Map};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
+use crate::after::{After, Finish};
 use crate::call::{Admitted, Call, Reply};
 use crate::error::Error;
 use crate::trace::Span;
@@ -24,16 +23,13 @@ pub fn span<S>() -> impl Layer<S, Service = Spanned<S>> + Clone {
     layer_fn(|inner| Spanned { inner })
 }
 
-/// What the row does to an outcome.
-type Told = Box<dyn FnOnce(Result<Reply, Error>) -> Result<Reply, Error> + Send>;
-
 impl<S> Service<Admitted> for Spanned<S>
 where
     S: Service<Admitted, Response = Reply, Error = Error>,
 {
     type Response = Reply;
     type Error = Error;
-    type Future = Either<S::Future, Map<S::Future, Told>>;
+    type Future = After<S::Future, Begun>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -44,14 +40,20 @@ where
             Admitted::Call(call) => begin(call),
             Admitted::Registration(_) => None,
         };
-        let outcome = self.inner.call(admitted);
-        match span {
-            None => Either::Left(outcome),
-            Some(mut span) => Either::Right(outcome.map(Box::new(move |outcome| {
-                end(&mut span, &outcome);
-                outcome
-            }))),
-        }
+        After::new(self.inner.call(admitted), Begun(span))
+    }
+}
+
+/// A request's span, where somebody collects that.
+#[derive(Debug)]
+pub struct Begun(Option<Span>);
+
+impl Finish<Result<Reply, Error>> for Begun {
+    type Output = Result<Reply, Error>;
+
+    fn finish(self, outcome: Result<Reply, Error>) -> Result<Reply, Error> {
+        self.0.into_iter().for_each(|span| end(span, &outcome));
+        outcome
     }
 }
 
@@ -64,7 +66,7 @@ fn begin(call: &mut Call) -> Option<Span> {
     Some(span)
 }
 
-fn end(span: &mut Span, outcome: &Result<Reply, Error>) {
+fn end(mut span: Span, outcome: &Result<Reply, Error>) {
     let status = match outcome {
         Ok(reply) => {
             span.set("livegate.cache", reply.cache.as_str());

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{Either, Map};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 use tracing::Level;
 
+use crate::after::{After, Finish};
 use crate::call::{Admitted, Call, Reply};
 use crate::config::{Access, App};
 use crate::error::Error;
@@ -45,16 +44,13 @@ pub fn trail<S>(
     layer_fn(move |inner| Trail { inner, pseudonyms: Arc::clone(&pseudonyms), rotate })
 }
 
-/// What the row does to an outcome.
-type Told = Box<dyn FnOnce(Result<Reply, Error>) -> Result<Reply, Error> + Send>;
-
 impl<S> Service<Admitted> for Trail<S>
 where
     S: Service<Admitted, Response = Reply, Error = Error>,
 {
     type Response = Reply;
     type Error = Error;
-    type Future = Either<S::Future, Map<S::Future, Told>>;
+    type Future = After<S::Future, Trace>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -63,14 +59,21 @@ where
     fn call(&mut self, admitted: Admitted) -> Self::Future {
         // Nothing is made ready for a log that nobody wants.
         let line = tracing::enabled!(target: TARGET, Level::INFO).then(|| self.line(&admitted));
-        let outcome = self.inner.call(admitted);
-        match line.flatten() {
-            None => Either::Left(outcome),
-            Some(line) => Either::Right(outcome.map(Box::new(move |outcome| {
-                line.tell(&outcome);
-                outcome
-            }))),
-        }
+        let line = line.flatten().map(Box::new);
+        After::new(self.inner.call(admitted), Trace(line))
+    }
+}
+
+/// The line that a request will leave, if it leaves one.
+#[derive(Debug)]
+pub struct Trace(Option<Box<Line>>);
+
+impl Finish<Result<Reply, Error>> for Trace {
+    type Output = Result<Reply, Error>;
+
+    fn finish(self, outcome: Result<Reply, Error>) -> Result<Reply, Error> {
+        self.0.into_iter().for_each(|line| line.tell(&outcome));
+        outcome
     }
 }
 
@@ -108,6 +111,7 @@ impl<S> Trail<S> {
 }
 
 /// A line, written when it is dropped: also about a read that its app did not wait for.
+#[derive(Debug)]
 struct Line {
     app: Arc<App>,
     route: label::Route,
@@ -120,6 +124,7 @@ struct Line {
 }
 
 /// What was told.
+#[derive(Debug)]
 struct Outcome {
     status: StatusCode,
     cache: Cache,

@@ -8,8 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -17,6 +15,7 @@ use hyper::service::Service;
 use tokio::time::sleep;
 
 use super::Serve;
+use crate::after::{After, Finish};
 use crate::body::{Body, BodyError};
 
 /// A connection's activity. All of it is told from the tasks of one connection, so order is no concern.
@@ -129,13 +128,19 @@ impl<S: Serve> Tracking<S> {
 impl<S: Serve> Service<Request<Incoming>> for Tracking<S> {
     type Response = Response<Tracked>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Tracked>, Infallible>>;
+    type Future = After<S::Future, UnderWay>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let under_way = Arc::clone(&self.activity).begin();
-        let answer = self.service.call(request);
-        async move { Ok(answer.await?.map(|body| Tracked { body, under_way: under_way.answering() })) }
-            .boxed()
+        After::new(self.service.call(request), under_way)
+    }
+}
+
+impl Finish<Result<Response<Body>, Infallible>> for UnderWay {
+    type Output = Result<Response<Tracked>, Infallible>;
+
+    fn finish(self, answer: Result<Response<Body>, Infallible>) -> Self::Output {
+        Ok(answer?.map(|body| Tracked { body, under_way: self.answering() }))
     }
 }
 

@@ -2,8 +2,12 @@
 //! gateway's own.
 
 use std::cell::Cell;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
+use tokio::task::futures::TaskLocalFuture;
 use tokio::task_local;
 use tokio::time::Instant;
 
@@ -11,13 +15,30 @@ task_local! {
     static WAITED: Cell<Duration>;
 }
 
+pin_project! {
+    /// Runs something, and tells how much of its time it waited for others.
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is polled"]
+    pub struct Apart<F> {
+        #[pin]
+        inside: TaskLocalFuture<Cell<Duration>, F>,
+    }
+}
+
 /// Runs something, and tells how much of its time it waited for others.
-pub async fn apart<F: Future>(future: F) -> (F::Output, Duration) {
-    let whole = async {
-        let output = future.await;
-        (output, WAITED.get().get())
-    };
-    WAITED.scope(Cell::default(), whole).await
+pub fn apart<F: Future>(future: F) -> Apart<F> {
+    Apart { inside: WAITED.scope(Cell::default(), future) }
+}
+
+impl<F: Future> Future for Apart<F> {
+    type Output = (F::Output, Duration);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut inside = self.project().inside;
+        let output = ready!(inside.as_mut().poll(cx));
+        let waited = inside.take_value().unwrap_or_default();
+        Poll::Ready((output, waited.get()))
+    }
 }
 
 /// Waits for others.

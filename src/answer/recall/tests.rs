@@ -16,7 +16,7 @@ fn owner() -> SessionKey {
 }
 
 async fn ask(scene: &Scene, cache: Cache) -> Result<How, Error> {
-    let told = scene.recalling(cache).oneshot(call("abc", Wishes::default())).await?;
+    let told = scene.recalling(cache).ask(call("abc", Wishes::default())).await?;
     Ok(told.how)
 }
 
@@ -126,18 +126,19 @@ async fn a_crash_is_told_to_all_and_ends_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_who_waits_has_a_deadline() {
+async fn who_waits_for_anothers_question_has_a_deadline() {
     let scene = Scene::held(SUCCEEDED);
     let first = asking(&scene);
     settle().await;
     advance(Duration::from_secs(20)).await;
     let second = asking(&scene);
     settle().await;
-    advance(Duration::from_secs(11)).await;
-    assert_eq!(first.await.unwrap(), Err(Error::UpstreamTimeout));
-    assert!(!second.is_finished());
+    advance(Duration::from_secs(31)).await;
+    assert_eq!(second.await.unwrap(), Err(Error::UpstreamTimeout));
+    // How long the question itself may take is bounded where Azure is asked.
+    assert!(!first.is_finished());
     scene.gate.add_permits(1);
-    assert_eq!(second.await.unwrap(), Ok(How::Collapsed(Why::Miss)));
+    assert_eq!(first.await.unwrap(), Ok(MISS));
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +192,7 @@ async fn a_fresh_answer_replaces_what_is_kept_where_azure_speaks_of_the_session(
     assert_eq!(ask(&scene, CACHE).await, Ok(MISS));
     let fresh = || async {
         let call = call("abc", Wishes::for_no_cache());
-        scene.recalling(CACHE).oneshot(call).await.unwrap().how
+        scene.recalling(CACHE).ask(call).await.unwrap().how
     };
     assert_eq!(fresh().await, How::Asked { why: Why::Request, stored: true });
     scene.answers(Some((500, "{}")));
@@ -207,7 +208,7 @@ async fn who_wants_a_fresh_answer_is_told_no_shared_one() {
     let scene = Scene::new(RUNNING);
     assert_eq!(ask(&scene, SHARING).await, Ok(TOLD));
     let call = call("abc", Wishes::for_no_cache());
-    let told = scene.recalling(SHARING).oneshot(call).await.unwrap();
+    let told = scene.recalling(SHARING).ask(call).await.unwrap();
     assert_eq!(told.how, How::Asked { why: Why::Request, stored: false });
     assert_eq!(ask(&scene, SHARING).await, Ok(How::Shared));
     advance(Duration::from_millis(300)).await;
@@ -233,7 +234,7 @@ async fn what_is_not_to_be_stored_is_not() {
     let scene = Scene::new(SUCCEEDED);
     let mut wishes = Wishes::default();
     wishes.no_store = true;
-    let told = scene.recalling(SHARING).oneshot(call("abc", wishes)).await.unwrap();
+    let told = scene.recalling(SHARING).ask(call("abc", wishes)).await.unwrap();
     assert_eq!(told.how, TOLD);
     let off = Cache { max_bytes: 0, ..SHARING };
     assert_eq!(ask(&scene, off).await, Ok(TOLD), "the one before was not shared either");

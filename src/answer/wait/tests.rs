@@ -46,8 +46,11 @@ async fn a_session_that_has_ended_is_told_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn one_poller_asks_for_all_until_the_session_ends() {
-    let scene = Scene::new(RUNNING);
+    let scene = Scene::held(RUNNING);
     let askers: Vec<_> = (0..50).map(|_| asking(&scene, "abc", 60)).collect();
+    // All ask before Azure answers.
+    yield_now().await;
+    scene.gate.add_permits(1000);
     pass(5).await;
     assert_eq!(pollers(&scene), 1);
     // The first question, which all share, and one each half second.
