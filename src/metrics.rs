@@ -20,6 +20,7 @@ use self::label::{Cache, Code, Known, Method, Route, Showing, Store};
 pub use self::request::HttpRequest;
 pub use self::series::{Counters, Gauges, Histograms};
 pub use self::upstream::{UpstreamMetrics, UpstreamTry};
+use crate::circuit::Circuit;
 
 /// Seconds. Cache hits take tens of microseconds, so the edges begin far below those of OpenTelemetry's advice.
 const REQUEST_SECONDS: &[f64] = &[
@@ -103,7 +104,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Requests that were answered; the code is other where the client left before.
+    /// Requests that were answered; the code is other where the client left before, and for statuses that are not told apart.
     http_requests_total: Counters["route": Route, "method": Method, "code": Code];
     /// Seconds from a request's head to its answer (to the answer's head, where it streams).
     http_request_duration_seconds: Histograms["route": Route, "cache": Cache] @ REQUEST_SECONDS;
@@ -113,7 +114,7 @@ metrics! {
     http_requests_in_flight: Gauges["route": Route];
     /// Requests that were refused before Azure was asked.
     http_requests_rejected_total: IntCounterVec["route", "reason"];
-    /// Tries at Azure, second ones included; the code is other where no answer came.
+    /// Tries at Azure, second ones included; the code is other where no answer came, and for statuses that are not told apart.
     upstream_requests_total: IntCounterVec["upstream", "route", "code"];
     /// Seconds of one try at Azure, until its answer was complete.
     upstream_request_duration_seconds: HistogramVec["upstream", "route"] @ UPSTREAM_SECONDS;
@@ -231,6 +232,21 @@ impl Metrics {
         let mut families = self.registry.gather();
         families.extend(prometheus::core::Collector::collect(&process));
         TextEncoder::new().encode_to_string(&families)
+    }
+
+    /// A resource is no more: how it stands is not told, and what was counted of it is.
+    pub fn forget_upstream(&self, upstream: &str) {
+        for gauge in [
+            &self.upstream_quota_tokens,
+            &self.upstream_quota_burst_tokens,
+            &self.upstream_backoff_until_timestamp_seconds,
+        ] {
+            // Not every resource has all of them.
+            drop(gauge.remove_label_values(&[upstream]));
+        }
+        for state in Circuit::STATES {
+            drop(self.upstream_circuit_state.remove_label_values(&[upstream, state]));
+        }
     }
 
     /// A slot is no more: what it holds is not told, and what was counted of it is.

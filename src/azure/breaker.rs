@@ -110,15 +110,22 @@ impl Drop for Pass {
             }
             End::Open | End::Neither => None,
         };
-        match change {
-            Some(Change::Opened) => {
-                tracing::error!(
-                    upstream = &*azure.name,
-                    "it does not answer, and is left alone for a while"
-                );
-            }
-            Some(Change::Closed) => tracing::info!(upstream = &*azure.name, "it answers again"),
-            None => {}
+        tell(azure, change);
+    }
+}
+
+/// The resource answered somebody who did not ask by this way.
+pub(super) fn answered(azure: &Azure) {
+    tell(azure, azure.share.circuit.succeeded());
+}
+
+fn tell(azure: &Azure, change: Option<Change>) {
+    let upstream = &*azure.name;
+    match change {
+        Some(Change::Opened) => {
+            tracing::error!(upstream, "it does not answer, and is left alone for a while");
         }
+        Some(Change::Closed) => tracing::info!(upstream, "it answers again"),
+        None => {}
     }
 }

@@ -7,14 +7,15 @@ use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::Azure;
 use super::credential::Credential;
 use super::finding::{Finding, find};
 use super::keys::SlotName;
 use super::quota::heeded;
 use super::send::send;
+use super::{Azure, breaker};
 use crate::body::Body;
 use crate::call::{Ask, Head};
+use crate::error::Error;
 use crate::headers::{CLIENT_REQUEST_ID, SUBSCRIPTION_KEY};
 use crate::metrics::label::Route;
 use crate::moment::Moment;
@@ -47,11 +48,16 @@ async fn probe(azure: Arc<Azure>, (id, slot, key): (u64, SlotName, HeaderValue))
     let sent = Moment::now();
     let exchange = async {
         let answer = send(Arc::clone(&azure), ask).await.ok()?;
+        // At night nobody else may ask who would find out.
+        breaker::answered(&azure);
         let (finding, answer) = find(answer, &azure.metrics).await;
         heeded(&azure, answer).await;
         Some(finding)
     };
-    let finding = timeout(azure.timeout, exchange).await.ok().flatten();
+    let finding = timeout(azure.timeout, exchange).await.unwrap_or_else(|_| {
+        azure.metrics.failed(&Error::UpstreamTimeout);
+        None
+    });
     if let Credential::Keys(keys) = &azure.credential {
         keys.conclude((id, slot), sent, finding.unwrap_or(Finding::Unknown), false);
     }

@@ -105,10 +105,13 @@ fn connections(upstream: &Upstream) -> Upstream {
 }
 
 impl Live {
-    /// Takes what is known of slots out of the metrics that the new configuration does not have any more.
+    /// Takes what is known of resources and slots out of the metrics that the new configuration does not have any more.
     pub(super) fn leave(&self, new: &Config, metrics: &Metrics) {
         for azure in &self.upstreams {
             let same = new.upstreams.iter().find(|upstream| *upstream.name == *azure.name);
+            if same.is_none() {
+                metrics.forget_upstream(&azure.name);
+            }
             match (&azure.credential, same.map(|upstream| &upstream.credential)) {
                 (Credential::Keys(_), Some(config::Credential::Keys(_)))
                 | (Credential::Token(_), Some(config::Credential::Entra(_))) => {}
