@@ -9,6 +9,7 @@ pub mod credential;
 mod finding;
 pub mod keys;
 mod outcomes;
+mod pool;
 pub mod probe;
 pub mod quota;
 pub mod reread;
@@ -16,19 +17,16 @@ mod rest;
 pub mod send;
 pub mod tokens;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
-use http::uri::{Authority, Scheme};
-use hyper_util::client::legacy::Client;
-use tokio::time::Instant;
+use http::uri::Scheme;
 
-use self::connect::Connector;
 use self::credential::Credential;
-use crate::body::{Body, Source};
+use self::pool::Pool;
+use crate::body::Source;
 use crate::call::Ask;
 use crate::config::Upstream;
 use crate::error::Error;
@@ -57,18 +55,10 @@ pub struct Azure {
     pub timeout: Duration,
     /// Longest answer that is taken, in bytes.
     pub max_answer: u64,
-    scheme: Scheme,
-    authority: Authority,
-    connector: Connector,
-    client: ArcSwap<Client<Connector, Body>>,
-    /// For requests that only a new connection will do for.
-    afresh: Client<Connector, Body>,
-    idle_timeout: Duration,
-    renewed: Mutex<Instant>,
+    /// Where it is, for traces.
+    host: String,
+    pool: Arc<Pool>,
 }
-
-/// How long connections are made use of. Where a name leads to is looked up for new ones only, and a busy connection is never a new one.
-const AGE: Duration = Duration::from_secs(300);
 
 impl Azure {
     /// Prepares to talk to a resource and to show it this; nothing is connected yet.
@@ -81,8 +71,10 @@ impl Azure {
         credential: Credential,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, String> {
-        let connector = connect::connector(upstream, upstream.scheme == Scheme::HTTPS)?;
-        let client = connect::client(connector.clone(), upstream.idle_timeout);
+        let Upstream { scheme, authority, idle_timeout, .. } = upstream;
+        let connector = connect::connector(upstream, *scheme == Scheme::HTTPS)?;
+        let pool = Pool::new(connector, scheme.clone(), authority.clone(), *idle_timeout);
+        let pool = pool.ok_or_else(|| format!("upstream {}: {authority}", upstream.name))?;
         Ok(Self {
             share,
             name: upstream.name.as_str().into(),
@@ -90,23 +82,8 @@ impl Azure {
             credential,
             timeout: upstream.timeout,
             max_answer: upstream.max_answer,
-            scheme: upstream.scheme.clone(),
-            authority: upstream.authority.clone(),
-            client: ArcSwap::from_pointee(client),
-            afresh: connect::client(connector.clone(), Duration::ZERO),
-            connector,
-            idle_timeout: upstream.idle_timeout,
-            renewed: Mutex::new(Instant::now()),
+            host: authority.host().to_owned(),
+            pool: Arc::new(pool),
         })
-    }
-
-    /// From time to time connections are left to rest, and new ones are opened, so that a resource that moves is followed.
-    pub fn renew(&self) {
-        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        if renewed.elapsed() >= AGE {
-            *renewed = Instant::now();
-            let client = connect::client(self.connector.clone(), self.idle_timeout);
-            self.client.store(Arc::new(client));
-        }
     }
 }

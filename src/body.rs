@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Sleep, sleep};
 
 pub use self::original::{Lent, Original};
-pub use self::source::Source;
+pub use self::source::{AtEnd, Source};
 
 /// Longest piece of a whole body that is handed over at once, in bytes. Nothing is copied for it, and
 /// whether a reader still takes pieces tells whether it is still there.

@@ -309,12 +309,9 @@ fn traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
 fn towards_azure(from: &HeaderMap, version: Version) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     let connection = from.contains_key(CONNECTION);
-    for name in &TOWARDS_AZURE {
+    for (name, value) in from {
         // RFC 9110 §7.6.1: what Connection names is for the gateway alone.
-        if connection && is_named(from, name) {
-            continue;
-        }
-        for value in from.get_all(name) {
+        if TOWARDS_AZURE.contains(name) && !(connection && is_named(from, name)) {
             headers.append(name, value.clone());
         }
     }
@@ -337,7 +334,8 @@ const fn via(version: Version) -> HeaderValue {
 pub fn towards_app(headers: &mut HeaderMap) {
     let options = connection_options(headers);
     let named: Vec<_> = options.filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-    for name in named.iter().chain(&NOT_TOWARDS_APP) {
+    let stays = headers.keys().filter(|name| NOT_TOWARDS_APP.contains(name)).cloned();
+    for name in named.into_iter().chain(stays.collect::<Vec<_>>()) {
         headers.remove(name);
     }
 }

@@ -1,32 +1,29 @@
 //! Connections to Azure: names resolved, TLS verified, kept for reuse, and all of it within a deadline.
 
-mod line;
-
 use std::time::Duration;
 
 use http::Uri;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service as _, ServiceExt as _, service_fn};
+use tower::{BoxError, Service as _, service_fn};
 
-pub use self::line::Line;
-pub(super) use self::line::Service;
 use crate::body::Body;
 use crate::config::{Upstream, client_tls};
 
 /// Opens a connection, with TLS where the resource has it.
-pub type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<Line>, BoxError>;
+pub type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
 /// How often an HTTP/2 connection is asked whether it lives, at rest too.
-const PING: Duration = Duration::from_secs(10);
+pub(super) const PING: Duration = Duration::from_secs(10);
 
 /// How long it may take to answer that.
-const PONG: Duration = Duration::from_secs(5);
+pub(super) const PONG: Duration = Duration::from_secs(5);
 
 /// How long what was sent may stay without the other side's word that it came (TCP), and how long a connection may rest until it is
 /// asked for one. A peer that is gone without having said so is found out by that.
@@ -46,7 +43,6 @@ pub fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String>
     http.set_tcp_user_timeout(Some(UNHEARD));
     // The address says https, which this part of the connector would refuse.
     http.enforce_http(false);
-    let http = http.map_response(Line::from);
     let tls = HttpsConnectorBuilder::new()
         .with_tls_config(tls(upstream, secure)?)
         .https_or_http()
@@ -64,14 +60,11 @@ pub fn connector(upstream: &Upstream, secure: bool) -> Result<Connector, String>
     })))
 }
 
-/// A client with a pool of its own, in which connections may rest for so long; for no time, each request has a connection of its own.
+/// A client with a pool of its own, in which connections may rest for so long.
 pub fn client(connector: Connector, rest: Duration) -> Client<Connector, Body> {
     let mut builder = Client::builder(TokioExecutor::new());
     // Without the timer, connections whose rest is over are not used any more but never closed either.
     builder.pool_timer(TokioTimer::new()).pool_idle_timeout(rest);
-    if rest.is_zero() {
-        builder.pool_max_idle_per_host(0);
-    }
     builder
         .timer(TokioTimer::new())
         .http2_keep_alive_interval(PING)

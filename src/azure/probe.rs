@@ -23,7 +23,7 @@ use crate::quota::Kind;
 
 /// Looks after what a resource is shown: keys that nobody has tried for long are, and a token is fetched before it is needed.
 pub fn tend(azure: &Arc<Azure>) {
-    azure.renew();
+    azure.pool.sweep();
     match &azure.credential {
         Credential::Keys(keys) => {
             for due in keys.due() {

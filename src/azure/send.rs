@@ -4,13 +4,12 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
-use http::uri::{PathAndQuery, Uri};
-use http::{Extensions, Request, Response, Version};
-use hyper_util::client::legacy;
+use http::uri::PathAndQuery;
+use http::{Request, Response, Version};
 use tokio::time::error::Elapsed;
 
 use super::Azure;
-use super::connect::Service;
+use super::pool::Failure;
 use crate::body::{Body, BodyError, Source};
 use crate::call::Ask;
 use crate::error::{Defect, Error, Unreachable};
@@ -24,28 +23,23 @@ use crate::trace::{Kind, Span};
 pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error> {
     let mut attempt = azure.metrics.begin(ask.head.label);
     let afresh = ask.afresh;
-    let mut request = request(&azure, ask).ok_or(Error::Internal)?;
+    let mut request = request(ask).ok_or(Error::Internal)?;
     attempt.span = span(&azure, &mut request);
-    let sent =
-        if afresh { azure.afresh.request(request) } else { azure.client.load().request(request) };
-    match waiting(sent).await {
-        Ok(answer) if !(200..600).contains(&answer.status().as_u16()) => {
+    match waiting(azure.pool.exchange(request, afresh)).await {
+        Ok((answer, _)) if !(200..600).contains(&answer.status().as_u16()) => {
             // An interim status at the end, or one that no class has: RFC 9110 §15.
             let error = Error::UpstreamInvalidResponse(Defect::NotHttp);
             attempt.failed(&error);
             Err(error)
         }
-        Ok(mut answer) => {
+        Ok((mut answer, at_end)) => {
             // RFC 9112 §2.3: towards the app the gateway speaks its own version.
             *answer.version_mut() = Version::default();
             attempt.head(answer.status());
-            if let Some(service) = answer.extensions().get::<Service>() {
-                service.done();
-            }
-            Ok(answer.map(|body| Source::azure(body, attempt)))
+            Ok(answer.map(|body| Source::azure(body, attempt, at_end)))
         }
-        Err(error) => {
-            let error = cause(&error);
+        Err(failure) => {
+            let error = cause(failure);
             attempt.failed(&error);
             Err(error)
         }
@@ -56,53 +50,41 @@ pub async fn send(azure: Arc<Azure>, ask: Ask) -> Result<Response<Source>, Error
 fn span(azure: &Azure, request: &mut Request<Body>) -> Option<Span> {
     let mut span = Span::begin(Kind::Client, "try", request.headers_mut())?;
     span.set("http.request.method", request.method().to_string());
-    span.set("server.address", azure.authority.host().to_owned());
+    span.set("server.address", azure.host.clone());
     span.set("livegate.upstream", azure.name.to_string());
     Some(span)
 }
 
-fn request(azure: &Azure, ask: Ask) -> Option<Request<Body>> {
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(azure.scheme.clone());
-    parts.authority = Some(azure.authority.clone());
-    parts.path_and_query = Some(PathAndQuery::try_from(ask.head.path.as_str()).ok()?);
+fn request(ask: Ask) -> Option<Request<Body>> {
     let mut request = Request::new(ask.body);
     *request.method_mut() = ask.head.method.clone();
-    *request.uri_mut() = Uri::from_parts(parts).ok()?;
+    *request.uri_mut() = PathAndQuery::try_from(ask.head.path.as_str()).ok()?.into();
     *request.headers_mut() = ask.head.headers.clone();
     request.headers_mut().extend(ask.authority);
     Some(request)
 }
 
-/// What is at the bottom of an error of the HTTP client.
-fn cause(error: &legacy::Error) -> Error {
-    let chain = || causes(error);
-    if let Some(body) = chain().find_map(|error| error.downcast_ref::<BodyError>()) {
+/// What is at the bottom of a failure.
+fn cause(failure: Failure) -> Error {
+    let (error, served) = match failure {
+        Failure::Connect(error) => return Error::Unreachable(unreachable(&*error)),
+        Failure::Broken { error, served } => (error, served),
+    };
+    if let Some(body) = causes(&error).find_map(|error| error.downcast_ref::<BodyError>()) {
         return match body {
             BodyError::TooLarge => Error::BodyTooLarge,
             BodyError::TooSlow => Error::BodyTooSlow,
             BodyError::Broken(_) | BodyError::Superseded => Error::BodyBroken,
         };
     }
-    if error.is_connect() {
-        return Error::Unreachable(unreachable(error));
+    if error.is_parse() {
+        return Error::UpstreamInvalidResponse(Defect::NotHttp);
     }
-    match chain().find_map(|error| error.downcast_ref::<hyper::Error>()) {
-        Some(error) if error.is_parse() => Error::UpstreamInvalidResponse(Defect::NotHttp),
-        _ if has_served(error) => Error::Unreachable(Unreachable::Stale),
-        _ => Error::Unreachable(Unreachable::Reset),
-    }
-}
-
-/// Whether the connection that broke had served before.
-fn has_served(error: &legacy::Error) -> bool {
-    let mut extras = Extensions::new();
-    error.connect_info().iter().for_each(|connected| connected.get_extras(&mut extras));
-    extras.get::<Service>().is_some_and(Service::is_done)
+    Error::Unreachable(if served { Unreachable::Stale } else { Unreachable::Reset })
 }
 
 /// At which step the connection could not be made.
-fn unreachable(error: &legacy::Error) -> Unreachable {
+fn unreachable(error: &(dyn StdError + 'static)) -> Unreachable {
     for error in causes(error) {
         if error.is::<Elapsed>() {
             return Unreachable::ConnectTimeout;
@@ -125,7 +107,7 @@ fn unreachable(error: &legacy::Error) -> Unreachable {
 fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    let mut next = error.source();
+    let mut next = Some(error);
     std::iter::from_fn(move || {
         let this = next?;
         next = this.source();

@@ -1,6 +1,7 @@
 //! Where a body comes from: an app, or Azure.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,17 +22,55 @@ pub struct Source {
     seen: VecDeque<Bytes>,
     end: Option<Result<(), hyper::Error>>,
     attempt: Option<UpstreamTry>,
+    at_end: Option<AtEnd>,
+}
+
+/// What is done when a body was taken to its end, and not where it breaks off or nobody wants the rest.
+pub struct AtEnd(Box<dyn FnOnce() + Send + Sync>);
+
+impl AtEnd {
+    /// Does this.
+    pub fn new(done: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Box::new(done))
+    }
+}
+
+impl fmt::Debug for AtEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AtEnd").finish_non_exhaustive()
+    }
 }
 
 impl Source {
     /// The content of an app's request.
     pub const fn app(incoming: Incoming) -> Self {
-        Self { incoming, seen: VecDeque::new(), end: None, attempt: None }
+        Self { incoming, seen: VecDeque::new(), end: None, attempt: None, at_end: None }
     }
 
-    /// The content of Azure's answer.
-    pub const fn azure(incoming: Incoming, attempt: UpstreamTry) -> Self {
-        Self { incoming, seen: VecDeque::new(), end: None, attempt: Some(attempt) }
+    /// The content of Azure's answer, and what is done when it was read.
+    pub fn azure(incoming: Incoming, attempt: UpstreamTry, at_end: Option<AtEnd>) -> Self {
+        let attempt = Some(attempt);
+        let mut this = Self { incoming, seen: VecDeque::new(), end: None, attempt, at_end };
+        if this.incoming.is_end_stream() {
+            this.ended();
+        }
+        this
+    }
+
+    fn ended(&mut self) {
+        self.at_end.take().into_iter().for_each(|AtEnd(done)| done());
+    }
+
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        // With a length the last piece is known to be the last.
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.ended();
+        }
+        Poll::Ready(frame)
     }
 
     /// The beginning of it, for one who has to know what it says: all of it, or as much as is longer than `enough`. It is
@@ -39,7 +78,7 @@ impl Source {
     pub async fn peek(&mut self, enough: usize) -> Vec<u8> {
         let mut content = Vec::new();
         while content.len() <= enough && self.end.is_none() {
-            match poll_fn(|cx| Pin::new(&mut self.incoming).poll_frame(cx)).await {
+            match poll_fn(|cx| self.poll_incoming(cx)).await {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         content.extend_from_slice(&data);
@@ -86,10 +125,7 @@ impl HttpBody for Source {
                 self.end = Some(Ok(()));
                 Poll::Ready(end.err().map(Err))
             }
-            None => {
-                let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-                Poll::Ready(frame)
-            }
+            None => self.poll_incoming(cx),
         }
     }
 

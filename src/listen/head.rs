@@ -21,6 +21,11 @@ enum At {
     Value,
 }
 
+/// Whether one of the names that matter begins with this letter.
+const fn begins_one(letter: u8) -> bool {
+    matches!(letter, b'c' | b'C' | b't' | b'T')
+}
+
 /// What was seen of a head.
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -60,6 +65,10 @@ impl Head {
                         *byte = 0;
                         self.at = At::Rest;
                     }
+                }
+                // Most lines are known by their first letter to be none that matters.
+                (letter, At::Start | At::Name) if self.length == 0 && !begins_one(letter) => {
+                    self.at = At::Value;
                 }
                 (letter, _) => self.take(letter),
             }
