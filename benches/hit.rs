@@ -13,7 +13,6 @@ use livegate::liveness::Resource;
 use livegate::metrics::Metrics;
 use livegate::state::State;
 use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
 
 #[path = "stage/mod.rs"]
 mod stage;
@@ -67,7 +66,7 @@ fn whole_way(bencher: Bencher<'_, '_>, sessions: usize) {
     };
     let _inside = runtime.enter();
     bencher.with_inputs(request).bench_local_values(|request| {
-        let answer = runtime.block_on(front.clone().oneshot(request)).expect("an answer");
+        let answer = runtime.block_on(front.ask(request)).expect("an answer");
         assert_eq!(answer.headers().get("age").map(|_| answer.status().as_u16()), Some(200));
         black_box(answer)
     });

@@ -14,9 +14,10 @@ use livegate::config::{App, Cache};
 use livegate::error::Error;
 use livegate::headers::{Heard, Name};
 use livegate::liveness::{ApiVersion, Resource, Route};
+use livegate::room::Room;
 use livegate::share::Share;
 use livegate::wishes::Wishes;
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::{Layer as _, Service as _, service_fn};
 
 /// The id of a session, as long as Azure's are.
 pub(crate) fn id(number: usize) -> String {
@@ -76,7 +77,8 @@ pub(crate) async fn fill(memory: &Arc<Memory>, sessions: usize) {
             turn: None,
             body: Body::Empty,
         };
-        let told = recall(Arc::clone(memory), terms.clone()).layer(azure).oneshot(call).await;
+        let told =
+            recall(Arc::clone(memory), terms.clone()).layer(Room::new(azure)).call(call).await;
         told.expect("an answer");
     }
 }

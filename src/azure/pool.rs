@@ -310,3 +310,6 @@ impl Debug for Pool {
         f.debug_struct("Pool").field("origin", &self.origin.address).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,20 @@ impl Process {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").arg(format!("-{name}")).arg(&id).status();
         assert!(sent.unwrap().success(), "kill -{name} {id}");
+        if name == "STOP" {
+            // Its threads stop one after the other.
+            let stands = || self.threads().all(|state| state == 'T').then_some(());
+            wait::until(stands).expect("it stands still");
+        }
+    }
+
+    /// What each thread is doing, as the system abbreviates it.
+    fn threads(&self) -> impl Iterator<Item = char> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.map(|thread| {
+            let text = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            text.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+        })
     }
 
     /// How much memory it holds, in KiB.
