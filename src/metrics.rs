@@ -216,7 +216,7 @@ metrics! {
     trace_spans_lost_total: IntCounter;
     /// Times that the gateway itself was wrong and a request was answered with 500 for it.
     panics_total: IntCounter;
-    /// Tasks of the runtime that are alive: connections, questions on their way, and a few that always are.
+    /// Tasks of the runtime that are alive: connections to apps and to Azure, questions that outlive who asked, and a few that always are.
     runtime_tasks: IntGauge;
     /// Always 1; the labels tell what runs.
     build_info: IntGaugeVec["version", "revision", "rustc"];
