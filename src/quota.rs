@@ -84,6 +84,8 @@ impl HeldBack {
 pub struct Quota {
     limit: Option<Limit>,
     made: VecDeque<(Instant, u32)>,
+    /// When the last of them began, where it stands for several.
+    begun: Option<Instant>,
     sum: u64,
 }
 
@@ -107,10 +109,15 @@ impl Quota {
         let many = self.made.len() >= ONE_BY_ONE;
         self.sum += 1;
         match self.made.back_mut() {
-            Some((at, calls)) if many && now - *at < limit.window / 1000 => {
+            Some((at, calls))
+                if many && self.begun.is_some_and(|begun| now - begun < limit.window / 1000) =>
+            {
                 (*at, *calls) = (now, calls.saturating_add(1));
             }
-            _ => self.made.push_back((now, 1)),
+            _ => {
+                self.made.push_back((now, 1));
+                self.begun = Some(now);
+            }
         }
     }
 
@@ -219,6 +226,15 @@ mod tests {
             assert!(quota.made.len() <= 2 * ONE_BY_ONE, "{}", quota.made.len());
         }
         assert!(taken.len() > 49_000, "{}", taken.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_steady_stream_within_the_limit_is_never_held_back() {
+        let mut quota = quota(3000.0);
+        for _ in 0..10_000 {
+            advance(Duration::from_micros(400)).await;
+            assert_eq!(quota.take(Instant::now()), Ok(()));
+        }
     }
 
     #[test]

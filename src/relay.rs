@@ -139,28 +139,29 @@ fn fate(outcome: &Result<Response<Body>, Error>) -> Fate {
 }
 
 /// A deletion under way. Once Azure may have heard of it nothing of the session is kept any more, also where the app leaves
-/// or the answer is lost; only Azure's own refusal takes that back.
+/// or the answer is lost; only Azure's own refusal takes that back, and not what another deletion has brought about.
 struct Deletion {
     lasting: Arc<Lasting>,
     session: SessionKey,
+    first: bool,
     fate: Fate,
 }
 
 impl Deletion {
     fn begin(lasting: Arc<Lasting>, session: SessionKey) -> Self {
-        lasting.memory.delete(&session);
-        Self { lasting, session, fate: Fate::Unknown }
+        let first = lasting.memory.delete(&session);
+        Self { lasting, session, first, fate: Fate::Unknown }
     }
 }
 
 impl Drop for Deletion {
     fn drop(&mut self) {
-        let Self { lasting, session, fate } = self;
+        let Self { lasting, session, first, fate } = self;
         lasting.memory.delete(session);
         match fate {
-            Fate::Refused => lasting.memory.undelete(session),
+            Fate::Refused if *first => lasting.memory.undelete(session),
             Fate::Done => lasting.deleted(session),
-            Fate::Unknown => {}
+            Fate::Refused | Fate::Unknown => {}
         }
     }
 }

@@ -137,6 +137,8 @@ impl Share {
     /// Sees to it that those who wait have their turns.
     fn serve(self: &Arc<Self>) {
         if std::mem::replace(&mut self.line().turns.served, true) {
+            // It may be asleep until the turn of somebody else's, while this one's has come.
+            self.changed.notify_one();
             return;
         }
         let this = Arc::clone(self);
@@ -289,6 +291,22 @@ mod tests {
         assert!(share.admit(Kind::Call, "a", PATIENCE).await.is_ok());
         share.asked_for_rest(86_400);
         assert_eq!(share.resting(), Some(LONGEST_REST));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_does_not_wait_for_the_turn_of_polls() {
+        // Twenty calls a minute, ten of them polls.
+        let share = share(20.0 / 60.0);
+        while share.admit(Kind::Poll, "a", Duration::ZERO).await.is_ok() {}
+        let polling = Arc::clone(&share);
+        let held = tokio::spawn(async move { polling.turn(Kind::Poll, "a").await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let start = Instant::now();
+        for _ in 0..10 {
+            assert!(share.admit(Kind::Call, "b", PATIENCE).await.is_ok());
+        }
+        assert!(start.elapsed().is_zero() && !held.is_finished());
+        held.abort();
     }
 
     #[tokio::test(start_paused = true)]

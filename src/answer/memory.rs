@@ -221,12 +221,15 @@ impl Memory {
     }
 
     /// Forgets a session that is being deleted, by whatever way it was asked for, and keeps nothing of it from now on.
-    pub fn delete(&self, session: &SessionKey) {
+    /// Whether it was not deleted, or being deleted, already.
+    pub fn delete(&self, session: &SessionKey) -> bool {
         let mut table = self.table();
+        let first = !table.deleted.contains_key(session);
         table.deleted.insert(session.clone(), ());
         for key in session.keys() {
             self.forget(&mut table, &key);
         }
+        first
     }
 
     /// A session was not deleted after all.

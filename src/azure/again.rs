@@ -65,13 +65,16 @@ where
             azure.share.spend();
             let answer = inner.oneshot(second).await;
             azure.metrics.retried(reason, if answer.is_ok() { "ok" } else { "failed" });
-            answer
+            // Azure may have heard the first one, whatever kept the second one from it.
+            let why = answer.as_ref().err().and_then(self::reason);
+            if why == Some(UNOPENED) && reason != UNOPENED { first } else { answer }
         }
         .boxed()
     }
 }
 
 const STALE: &str = "stale_connection";
+const UNOPENED: &str = "connect";
 
 /// Why a request is sent once more, if it is: the value of the metric label `reason`.
 const fn reason(error: &Error) -> Option<&'static str> {
@@ -83,7 +86,7 @@ const fn reason(error: &Error) -> Option<&'static str> {
             | Unreachable::Refused
             | Unreachable::Connect
             | Unreachable::ConnectTimeout,
-        ) => Some("connect"),
+        ) => Some(UNOPENED),
         _ => None,
     }
 }

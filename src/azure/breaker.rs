@@ -13,7 +13,7 @@ use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use super::Azure;
-use crate::body::Source;
+use crate::body::{Body, Source};
 use crate::call::Ask;
 use crate::circuit::Change;
 use crate::error::Error;
@@ -51,8 +51,10 @@ where
                 return futures_util::future::ready(Err(Error::CircuitOpen(seconds))).boxed();
             }
         };
-        let mut pass =
-            Pass { azure: Arc::clone(&self.azure), tries, since: Instant::now(), end: End::Open };
+        // A content may take its time, and whoever gives up sending it says nothing of Azure.
+        let timed = matches!(ask.body, Body::Empty);
+        let (azure, since) = (Arc::clone(&self.azure), Instant::now());
+        let mut pass = Pass { azure, tries, timed, since, end: End::Open };
         let answer = self.inner.call(ask);
         async move {
             let answer = answer.await;
@@ -67,6 +69,7 @@ where
 struct Pass {
     azure: Arc<Azure>,
     tries: bool,
+    timed: bool,
     since: Instant,
     end: End,
 }
@@ -96,10 +99,10 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let Self { azure, tries, since, end } = self;
+        let Self { azure, tries, timed, since, end } = self;
         let circuit = &azure.share.circuit;
         // Who waited as long as may be was not given up for another reason.
-        let late = since.elapsed() >= azure.timeout;
+        let late = *timed && since.elapsed() >= azure.timeout;
         let change = match end {
             End::Answered => circuit.succeeded(),
             End::Unanswered => circuit.failed(*tries),

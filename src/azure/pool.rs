@@ -24,6 +24,9 @@ use crate::body::{AtEnd, Body};
 /// How long connections are made use of. Where a name leads to is looked up for new ones only, and a busy connection is never a new one.
 const AGE: Duration = Duration::from_secs(300);
 
+/// Who closes a connection that rests is not heard of before it is used again, but soon after.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// How long a connection whose answer is read may still be busy with the content of its request.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -74,8 +77,9 @@ enum Sender {
 pub(super) enum Failure {
     /// There is no connection.
     Connect(BoxError),
-    /// It broke. One that had served before was mostly closed by the other side while it rested.
-    Broken { error: hyper::Error, served: bool },
+    /// It broke; `stale`, where the other side had closed it while it rested, as far as that can be known: it had served before, was there
+    /// for this exchange alone, and broke at once.
+    Broken { error: hyper::Error, stale: bool },
 }
 
 /// An answer as it begins, and what is to be told when it was read to the end.
@@ -124,6 +128,7 @@ impl Pool {
                 continue;
             }
             let spent = !matches!(request.body(), Body::Empty);
+            let sent = Instant::now();
             match line.send(request, &self.origin).await {
                 Ok(answer) => {
                     line.served = true;
@@ -134,7 +139,11 @@ impl Pool {
                     self.forget(&line);
                     request = unsent;
                 }
-                Err((error, _)) => return Err(Failure::Broken { error, served: line.served }),
+                Err((error, _)) => {
+                    let alone = matches!(line.sender, Sender::Http1(_));
+                    let stale = alone && line.served && sent.elapsed() < AT_ONCE;
+                    return Err(Failure::Broken { error, stale });
+                }
             }
         }
     }

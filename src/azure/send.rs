@@ -66,9 +66,9 @@ fn request(ask: Ask) -> Option<Request<Body>> {
 
 /// What is at the bottom of a failure.
 fn cause(failure: Failure) -> Error {
-    let (error, served) = match failure {
+    let (error, stale) = match failure {
         Failure::Connect(error) => return Error::Unreachable(unreachable(&*error)),
-        Failure::Broken { error, served } => (error, served),
+        Failure::Broken { error, stale } => (error, stale),
     };
     if let Some(body) = causes(&error).find_map(|error| error.downcast_ref::<BodyError>()) {
         return match body {
@@ -80,7 +80,7 @@ fn cause(failure: Failure) -> Error {
     if error.is_parse() {
         return Error::UpstreamInvalidResponse(Defect::NotHttp);
     }
-    Error::Unreachable(if served { Unreachable::Stale } else { Unreachable::Reset })
+    Error::Unreachable(if stale { Unreachable::Stale } else { Unreachable::Reset })
 }
 
 /// At which step the connection could not be made.

@@ -6,7 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
@@ -43,6 +43,8 @@ pub(super) struct Stream<T> {
     waiting: Option<Pin<Box<Sleep>>>,
     /// Runs from when the other side has closed while a request of it is under way.
     leaving: Option<Pin<Box<Sleep>>>,
+    /// Who is to learn of that when its answer is out.
+    reader: Option<Waker>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
@@ -56,9 +58,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         }
         let http2 = read.starts_with(PREFACE);
         let (unread, unwritten) = (Bytes::from(read), Bytes::new());
-        let (activity, waiting, leaving) = (Arc::default(), None, None);
+        let (activity, waiting, leaving, reader) = (Arc::default(), None, None, None);
         let head = Head::default();
-        Ok(Self { inner, unread, unwritten, http2, head, activity, limit, waiting, leaving })
+        Ok(Self {
+            inner,
+            unread,
+            unwritten,
+            http2,
+            head,
+            activity,
+            limit,
+            waiting,
+            leaving,
+            reader,
+        })
     }
 
     /// Whether what was read is the beginning of HTTP/2.
@@ -113,11 +126,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
         if self.unread.is_empty() {
             ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
             let closed = buf.filled().len() == before && !self.http2;
-            if closed && self.activity.is_answering() {
-                // Writing shows whether anybody takes it, and reading goes on after that.
+            let under_way = self.activity.is_under_way();
+            if closed && (self.activity.is_answering() || !(under_way || self.activity.quiet())) {
+                // Writing shows whether anybody takes it. The end is told when all is out: the HTTP library would throw away what is not.
+                self.reader = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            if closed && self.activity.is_under_way() {
+            if closed && under_way {
                 let leaving = self.leaving.get_or_insert_with(|| Box::pin(sleep(GRACE)));
                 ready!(leaving.as_mut().poll(cx));
             }
@@ -176,6 +191,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         ready!(self.bounded(cx, flushed))?;
         self.activity.flushed();
+        if self.activity.quiet() {
+            self.reader.take().into_iter().for_each(Waker::wake);
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -237,8 +255,25 @@ mod tests {
         stream.read_to_end(&mut read).await.unwrap();
         assert_eq!((read.as_slice(), start.elapsed()), (&b"GET "[..], GRACE));
         drop(under_way);
+        stream.flush().await.unwrap();
         assert_eq!(stream.read_to_end(&mut read).await.unwrap(), 0);
         assert_eq!(start.elapsed(), GRACE);
+    }
+
+    #[tokio::test]
+    async fn who_has_closed_is_told_the_whole_before_anybody_learns_of_it() {
+        let (mut client, server) = duplex(64);
+        client.write_all(b"GET ").await.unwrap();
+        let mut stream = Stream::sniff(server, Duration::from_secs(30)).await.unwrap();
+        let mut read = [0; 8];
+        assert_eq!(stream.read(&mut read).await.unwrap(), 4);
+        drop(stream.activity().begin());
+        client.shutdown().await.unwrap();
+        let mut reading = std::pin::pin!(async { stream.read(&mut read).await });
+        assert!(futures_util::poll!(reading.as_mut()).is_pending());
+        drop(reading);
+        stream.flush().await.unwrap();
+        assert_eq!(stream.read(&mut read).await.unwrap(), 0);
     }
 
     #[tokio::test]

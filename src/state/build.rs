@@ -101,7 +101,7 @@ fn connections(upstream: &Upstream) -> Upstream {
         config::Credential::Keys(_) => config::Credential::Keys([None, None]),
         entra @ config::Credential::Entra(_) => entra.clone(),
     };
-    Upstream { credential, tier: None, probe: Duration::ZERO, ..upstream.clone() }
+    Upstream { credential, tier: None, poll_share: 0.0, probe: Duration::ZERO, ..upstream.clone() }
 }
 
 impl Live {

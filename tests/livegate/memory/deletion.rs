@@ -181,6 +181,16 @@ fn a_refused_deletion_does_not_bring_back_what_another_has_deleted() {
 }
 
 #[test]
+fn a_refusal_does_not_take_back_what_an_earlier_deletion_may_have_done() {
+    let stage = Stage::set();
+    let path = kept(&stage, "abc");
+    let turns = [error(500, "InternalServerError", &[]), error(403, "No", &[])];
+    stage.azure.says_in_turn("DELETE", &path, turns);
+    assert_eq!((stage.delete(&path).status, stage.delete(&path).status), (500, 403));
+    is_not_kept(&stage, &path);
+}
+
+#[test]
 fn a_deletion_of_which_nobody_knows_what_became_ends_the_keeping() {
     let stage = Stage::set();
     for (id, answer, status) in [
