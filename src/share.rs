@@ -300,7 +300,7 @@ mod tests {
         while share.admit(Kind::Poll, "a", Duration::ZERO).await.is_ok() {}
         let polling = Arc::clone(&share);
         let held = tokio::spawn(async move { polling.turn(Kind::Poll, "a").await });
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         let start = Instant::now();
         for _ in 0..10 {
             assert!(share.admit(Kind::Call, "b", PATIENCE).await.is_ok());

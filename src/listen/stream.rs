@@ -206,6 +206,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use tokio::io::{AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -269,9 +271,10 @@ mod tests {
         assert_eq!(stream.read(&mut read).await.unwrap(), 4);
         drop(stream.activity().begin());
         client.shutdown().await.unwrap();
-        let mut reading = std::pin::pin!(async { stream.read(&mut read).await });
-        assert!(futures_util::poll!(reading.as_mut()).is_pending());
-        drop(reading);
+        {
+            let mut reading = pin!(stream.read(&mut read));
+            assert!(futures_util::poll!(reading.as_mut()).is_pending());
+        }
         stream.flush().await.unwrap();
         assert_eq!(stream.read(&mut read).await.unwrap(), 0);
     }
