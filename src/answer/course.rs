@@ -45,9 +45,7 @@ impl Courses {
 
     /// An app asks about a session.
     pub(super) fn asked(&self, session: &SessionKey) {
-        let known = self.open.get(session);
-        let course = known
-            .unwrap_or_else(|| self.open.get_with_by_ref(session, || Course::new(Moment::now())));
+        let course = self.open.get_with_by_ref(session, || Course::new(Moment::now()));
         course.polls.fetch_add(1, Ordering::Relaxed);
     }
 

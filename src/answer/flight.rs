@@ -23,7 +23,7 @@ use crate::liveness::SessionId;
 use crate::trace::{Span, SpanContext};
 
 /// What a flight brought: an answer, and whether it is kept.
-pub type Outcome = Result<(Arc<Prepared>, bool), Error>;
+pub(super) type Outcome = Result<(Arc<Prepared>, bool), Error>;
 
 /// A flight's end.
 #[derive(Debug, Clone)]
@@ -107,7 +107,9 @@ impl Future for Pilot {
 /// Others may wait, and Azure counts the question anyway.
 impl Drop for Pilot {
     fn drop(&mut self) {
-        if let Some((journey, runtime)) = self.0.take().zip(Handle::try_current().ok()) {
+        if let Some(journey) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
             drop(runtime.spawn(journey));
         }
     }

@@ -1,6 +1,6 @@
 //! Answers from memory what is final, and lets all who ask for the same session meanwhile share one question.
 //!
-//! Below it Azure is asked, by a task that nobody's leaving ends. Above it nobody can tell how often Azure was asked but by
+//! Below it Azure is asked, by a flight that nobody's leaving ends. Above it nobody can tell how often Azure was asked but by
 //! what is [`Told`].
 
 use std::panic::AssertUnwindSafe;

@@ -1,4 +1,4 @@
-//! Connections to Azure: names resolved, TLS verified, kept for reuse, and all of it within a deadline.
+//! Connections to Azure: names resolved, TLS verified, and all of it within a deadline.
 
 use std::time::Duration;
 

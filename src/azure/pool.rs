@@ -4,12 +4,11 @@
 //! and one connection is enough. What is kept is looked over from time to time, see [`Pool::sweep`].
 
 use std::fmt::{self, Debug, Formatter};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -37,9 +36,6 @@ pub(super) struct Pool {
     /// Longest time that a connection rests.
     rest: Duration,
     kept: Mutex<Kept>,
-    /// Whether one connection was enough the last time; then no second one is opened beside it.
-    speaks_http2: AtomicBool,
-    opening: tokio::sync::Mutex<()>,
 }
 
 /// Where the connections lead to.
@@ -63,8 +59,8 @@ struct Line {
     sender: Sender,
     opened: Instant,
     used: Instant,
-    /// Whether an answer has come before.
-    served: bool,
+    /// Whether it was opened for an exchange before this one.
+    kept: bool,
 }
 
 enum Sender {
@@ -77,8 +73,8 @@ enum Sender {
 pub(super) enum Failure {
     /// There is no connection.
     Connect(BoxError),
-    /// It broke; `stale`, where the other side had closed it while it rested, as far as that can be known: it had served before, was there
-    /// for this exchange alone, and broke at once.
+    /// It broke; `stale`, where the other side had closed it while it rested, as far as that can be known: it was kept, was there for this
+    /// exchange alone, and broke at once.
     Broken { error: hyper::Error, stale: bool },
 }
 
@@ -101,8 +97,6 @@ impl Pool {
             origin: Origin { scheme, authority, host, address },
             rest,
             kept: Mutex::default(),
-            speaks_http2: AtomicBool::new(false),
-            opening: tokio::sync::Mutex::default(),
         })
     }
 
@@ -120,28 +114,25 @@ impl Pool {
             let mut line = match kept {
                 Some(line) => line,
                 // What it takes to open one is large, and seldom needed.
-                None => self.open(afresh).boxed().await?,
+                None => self.connect().boxed().await?,
             };
             // A kept one may have been closed a moment ago.
-            if line.served && !line.is_ready().await {
+            if line.kept && !line.is_ready().await {
                 self.forget(&line);
                 continue;
             }
             let spent = !matches!(request.body(), Body::Empty);
             let sent = Instant::now();
             match line.send(request, &self.origin).await {
-                Ok(answer) => {
-                    line.served = true;
-                    return Ok((answer, self.coming_back(line, spent)));
-                }
-                Err((error, Some(unsent))) if line.served => {
+                Ok(answer) => return Ok((answer, self.coming_back(line, spent))),
+                Err((error, Some(unsent))) if line.kept => {
                     tracing::debug!(%error, "a kept connection was closed before the request");
                     self.forget(&line);
                     request = unsent;
                 }
                 Err((error, _)) => {
                     let alone = matches!(line.sender, Sender::Http1(_));
-                    let stale = alone && line.served && sent.elapsed() < AT_ONCE;
+                    let stale = alone && line.kept && sent.elapsed() < AT_ONCE;
                     return Err(Failure::Broken { error, stale });
                 }
             }
@@ -184,18 +175,6 @@ impl Pool {
         }
     }
 
-    async fn open(&self, afresh: bool) -> Result<Line, Failure> {
-        if afresh || !self.speaks_http2.load(Ordering::Relaxed) {
-            return self.connect().await;
-        }
-        // All wait for the one that they will share.
-        let _opening = self.opening.lock().await;
-        match self.take() {
-            Some(line) => Ok(line),
-            None => self.connect().await,
-        }
-    }
-
     async fn connect(&self) -> Result<Line, Failure> {
         let io = self.connector.clone().oneshot(self.origin.address.clone()).await;
         let io = io.map_err(Failure::Connect)?;
@@ -211,7 +190,6 @@ impl Pool {
             builder.keep_alive_while_idle(true).handshake(io).await.map_err(refused)?;
         tokio::spawn(connection);
         let mut line = Line::new(Sender::Http2(sender));
-        self.speaks_http2.store(true, Ordering::Relaxed);
         self.kept().http2 = line.share();
         Ok(line)
     }
@@ -219,9 +197,6 @@ impl Pool {
     /// What brings a connection back when its answer was read.
     fn coming_back(self: &Arc<Self>, line: Line, spent: bool) -> Option<AtEnd> {
         if let Sender::Http2(_) = line.sender {
-            if let Some(shared) = &mut self.kept().http2 {
-                (shared.served, shared.used) = (true, Instant::now());
-            }
             return None;
         }
         let pool = Arc::clone(self);
@@ -242,7 +217,7 @@ impl Pool {
     }
 
     fn keep(&self, line: Line) {
-        let line = Line { used: Instant::now(), ..line };
+        let line = Line { used: Instant::now(), kept: true, ..line };
         if self.is_good(&line) {
             self.kept().resting.push(line);
         }
@@ -252,14 +227,14 @@ impl Pool {
 impl Line {
     fn new(sender: Sender) -> Self {
         let now = Instant::now();
-        Self { sender, opened: now, used: now, served: false }
+        Self { sender, opened: now, used: now, kept: false }
     }
 
     /// The same connection for one more exchange, where it can carry several.
     fn share(&mut self) -> Option<Self> {
         let Sender::Http2(sender) = &self.sender else { return None };
         self.used = Instant::now();
-        Some(Self { sender: Sender::Http2(sender.clone()), ..*self })
+        Some(Self { sender: Sender::Http2(sender.clone()), kept: true, ..*self })
     }
 
     fn is_closed(&self) -> bool {
@@ -298,14 +273,11 @@ impl Line {
 impl Origin {
     /// RFC 9112 §3.2.1: a server is sent the path, and its own name in `Host`; RFC 9113 §8.3.1: in HTTP/2 both stand in the address.
     fn put(&self, request: &mut Request<Body>, http2: bool) {
-        let path = request.uri().path_and_query().cloned();
-        let path = path.unwrap_or(PathAndQuery::from_static("/"));
-        let mut parts = http::uri::Parts::default();
-        parts.path_and_query = Some(path);
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        let place = http2.then(|| (self.scheme.clone(), self.authority.clone()));
+        (parts.scheme, parts.authority) = place.unzip();
         if http2 {
             request.headers_mut().remove(header::HOST);
-            parts.scheme = Some(self.scheme.clone());
-            parts.authority = Some(self.authority.clone());
         } else {
             request.headers_mut().insert(header::HOST, self.host.clone());
         }

@@ -47,9 +47,9 @@ where
     type Error = Infallible;
     type Future = Either<After<Caught<S::Future>, Net>, Ready<Result<Reply, Infallible>>>;
 
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // The rows below are always ready; what could fail in them would fail inside the net.
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // What refuses here is asked all the same, and refuses inside the net.
+        self.inner.poll_ready(cx).map(|_| Ok(()))
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
